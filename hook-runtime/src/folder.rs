@@ -1,0 +1,381 @@
+//! Open folders: the only way in which a target is touched.
+//!
+//! A [`Folder`] is a handle. Each operation takes the name of one thing directly
+//! in it, never a path, and never follows a link that stands there. Whoever walks
+//! a path therefore decides at every component, and cannot be led elsewhere by
+//! what a package or another process has put in the way.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use packets_plugin_api::relpath::RelPath;
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+
+/// Folders inside folders that [`Folder::remove_tree`] follows at most; each costs a handle.
+const MAX_TREE_DEPTH: usize = 512;
+
+/// A handle of an open folder.
+#[derive(Debug)]
+pub struct Folder(Dir);
+
+/// What kind of thing stands at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A device, FIFO or socket: never opened.
+    Special,
+}
+
+/// What stands at a name, the link itself where it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its kind.
+    pub kind: Kind,
+    /// The file system.
+    pub device: u64,
+    /// The inode there.
+    pub inode: u64,
+    /// Permission bits with setuid, setgid and sticky.
+    pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// In bytes.
+    pub size: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub modified: i128,
+}
+
+impl Stat {
+    /// Whether both are the same inode.
+    pub fn same_inode(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+impl From<fs::Stat> for Stat {
+    fn from(stat: fs::Stat) -> Self {
+        let kind = match fs::FileType::from_raw_mode(stat.st_mode) {
+            fs::FileType::RegularFile => Kind::File,
+            fs::FileType::Directory => Kind::Folder,
+            fs::FileType::Symlink => Kind::Symlink,
+            _ => Kind::Special,
+        };
+        Self {
+            kind,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            links: stat.st_nlink as _,
+            modified: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+        }
+    }
+}
+
+/// What a rename does with what stands at the new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rename {
+    /// Fails with [`io::ErrorKind::AlreadyExists`].
+    Keep,
+    /// Replaces it.
+    Replace,
+    /// Swaps the two; both must be there. [`io::ErrorKind::InvalidInput`] where the file system cannot.
+    Exchange,
+}
+
+fn single(name: &OsStr) -> io::Result<&OsStr> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') || bytes.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a single file name"));
+    }
+    Ok(name)
+}
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Folder {
+    /// Opens a folder by a path of this machine, links followed: the door through
+    /// which a target's root, or a folder that the user named, is entered.
+    pub fn open_ambient(path: &Path) -> io::Result<Self> {
+        Dir::open_ambient_dir(path, ambient_authority()).map(Self)
+    }
+
+    /// A second handle of the same folder.
+    pub fn again(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    fn of(fd: OwnedFd) -> Self {
+        Self(Dir::from_std_file(File::from(fd)))
+    }
+
+    /// Opens the folder `name`; a link there is an error.
+    pub fn open(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        let fd = fs::openat(&self.0, single(name.as_ref())?, FOLDER, Mode::empty())?;
+        Ok(Self::of(fd))
+    }
+
+    /// Opens the folder at `path` below this one; a link anywhere on it is an error.
+    pub fn walk(&self, path: &RelPath) -> io::Result<Self> {
+        if path.is_root() {
+            return self.again();
+        }
+        let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match fs::openat2(&self.0, path.as_str(), FOLDER, Mode::empty(), flags) {
+            Ok(fd) => Ok(Self::of(fd)),
+            // An old kernel or a seccomp filter: the same by hand.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM | rustix::io::Errno::AGAIN) => {
+                self.walk_by_component(path)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn walk_by_component(&self, path: &RelPath) -> io::Result<Self> {
+        let mut folder = self.again()?;
+        for name in path.components() {
+            folder = folder.open(name)?;
+        }
+        Ok(folder)
+    }
+
+    /// Makes the folder `name` with this mode, less the umask.
+    pub fn make(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<()> {
+        Ok(fs::mkdirat(&self.0, single(name.as_ref())?, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Opens the folder `name`, made with this mode where nothing stands there.
+    pub fn open_or_make(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Self> {
+        let name = name.as_ref();
+        match self.open(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.make(name, mode) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
+                self.open(name)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens the folder at `path`, what is missing made with this mode.
+    pub fn walk_or_make(&self, path: &RelPath, mode: u32) -> io::Result<Self> {
+        match self.walk(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut folder = self.again()?;
+                for name in path.components() {
+                    folder = folder.open_or_make(name, mode)?;
+                }
+                Ok(folder)
+            }
+            walked => walked,
+        }
+    }
+
+    /// Makes a new regular file with this mode, less the umask, for reading and
+    /// writing; anything there is an error.
+    pub fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(fs::openat(&self.0, single(name.as_ref())?, flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    /// Opens a regular file for reading; anything else is [`io::ErrorKind::InvalidInput`].
+    /// Never waits for a FIFO and never wakes a device.
+    pub fn read(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let name = single(name.as_ref())?;
+        // Opening a device has effects of its own, so the kind is asked first, and again of the handle.
+        self.must_be_file(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.0, name, flags, Mode::empty())?;
+        self.must_be_file(fs::fstat(&fd)?)?;
+        Ok(fd.into())
+    }
+
+    fn must_be_file(&self, stat: fs::Stat) -> io::Result<()> {
+        match Stat::from(stat).kind {
+            Kind::File => Ok(()),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        }
+    }
+
+    /// What stands at `name`; nothing there is no error.
+    pub fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Stat>> {
+        match fs::statat(&self.0, single(name.as_ref())?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What this folder itself is.
+    pub fn stat_self(&self) -> io::Result<Stat> {
+        Ok(fs::fstat(&self.0)?.into())
+    }
+
+    /// The text of the link `name`.
+    pub fn read_link(&self, name: impl AsRef<OsStr>) -> io::Result<OsString> {
+        let text = fs::readlinkat(&self.0, single(name.as_ref())?, Vec::new())?;
+        Ok(OsStr::from_bytes(text.as_bytes()).to_owned())
+    }
+
+    /// Makes the link `name` with the text `target`; anything there is an error.
+    pub fn symlink(&self, target: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(fs::symlinkat(target.as_ref(), &self.0, single(name.as_ref())?)?)
+    }
+
+    /// Gives what stands at `name` the name `new` in the folder `to`, in one step.
+    pub fn rename(&self, name: impl AsRef<OsStr>, to: &Self, new: impl AsRef<OsStr>, how: Rename) -> io::Result<()> {
+        let (name, new) = (single(name.as_ref())?, single(new.as_ref())?);
+        let flags = match how {
+            Rename::Keep => RenameFlags::NOREPLACE,
+            Rename::Replace => RenameFlags::empty(),
+            Rename::Exchange => RenameFlags::EXCHANGE,
+        };
+        if flags.is_empty() {
+            return Ok(fs::renameat(&self.0, name, &to.0, new)?);
+        }
+        Ok(fs::renameat_with(&self.0, name, &to.0, new, flags)?)
+    }
+
+    /// Removes the file or link `name`.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, single(name.as_ref())?, AtFlags::empty())?)
+    }
+
+    /// Removes the empty folder `name`.
+    pub fn remove_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, single(name.as_ref())?, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Removes what stands at `name` with all its content; nothing there is no error.
+    pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        self.remove_tree_at(single(name.as_ref())?, 0)
+    }
+
+    fn remove_tree_at(&self, name: &OsStr, depth: usize) -> io::Result<()> {
+        match self.stat(name)? {
+            None => return Ok(()),
+            Some(stat) if stat.kind != Kind::Folder => return self.remove_file(name),
+            Some(_) if depth == MAX_TREE_DEPTH => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "folders nested too deeply"));
+            }
+            Some(stat) if stat.mode & 0o700 != 0o700 => {
+                // Of a folder that its owner may not enter: only ever one below a staging or a package's folder.
+                fs::chmodat(&self.0, name, Mode::from_raw_mode(0o700), AtFlags::empty())?;
+            }
+            Some(_) => {}
+        }
+        let inner = self.open(name)?;
+        for entry in inner.list()? {
+            inner.remove_tree_at(&entry, depth + 1)?;
+        }
+        self.remove_folder(name)
+    }
+
+    /// The names of all that is in this folder, sorted by bytes.
+    pub fn list(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.0)? {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Sets the permission bits of this folder.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Makes the names in this folder durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fs::fsync(&self.0)?)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sets the permission bits of an open file.
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    Ok(fs::fchmod(file, Mode::from_raw_mode(mode))?)
+}
+
+/// What an open file is.
+pub fn stat(file: impl AsFd) -> io::Result<Stat> {
+    Ok(fs::fstat(file)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_no_link_and_takes_no_path() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("in/deep")).unwrap();
+        std::fs::write(home.path().join("outside"), "secret").unwrap();
+        let folder = Folder::open_ambient(&home.path().join("in")).unwrap();
+        folder.symlink("..", "up").unwrap();
+        folder.symlink("../outside", "out").unwrap();
+
+        for bad in ["..", ".", "", "deep/x", "/etc", "up/"] {
+            assert!(folder.open(bad).is_err(), "{bad:?}");
+            assert!(folder.read(bad).is_err(), "{bad:?}");
+            assert!(folder.create(bad, 0o644).is_err(), "{bad:?}");
+        }
+        assert!(folder.open("up").is_err());
+        assert!(folder.read("out").is_err());
+        assert!(folder.create("out", 0o644).is_err());
+        for bad in ["up/in", "deep/../deep"] {
+            assert!(bad.parse().map_or(true, |path| folder.walk(&path).is_err()));
+        }
+        assert!(folder.walk_by_component(&"up/in".parse().unwrap()).is_err());
+        assert!(folder.walk(&"deep".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn reads_only_regular_files_and_never_waits() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        fs::mknodat(&folder, "pipe", fs::FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+        assert_eq!(folder.stat("pipe").unwrap().unwrap().kind, Kind::Special);
+        assert_eq!(folder.read("pipe").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn removes_trees_but_nothing_behind_links() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("tree/a/b")).unwrap();
+        std::fs::create_dir_all(home.path().join("other")).unwrap();
+        std::fs::write(home.path().join("other/keep"), "").unwrap();
+        std::os::unix::fs::symlink("../other", home.path().join("tree/link")).unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        folder.open("tree").unwrap().open("a").unwrap().set_mode(0).unwrap();
+        folder.remove_tree("tree").unwrap();
+        folder.remove_tree("tree").unwrap();
+        assert!(folder.stat("tree").unwrap().is_none());
+        assert!(home.path().join("other/keep").exists());
+    }
+}

@@ -1,0 +1,10 @@
+//! The boundary around hooks.
+//!
+//! Three parts: the sandbox, in which a script computes and can reach nothing
+//! (`engine`, `sandbox`); the staged view, through which alone it sees the
+//! target ([`view`]); and the folder handles on which the view, and every other
+//! part that touches a target, stands ([`folder`]). Every bound is a named
+//! constant in [`limits`].
+
+pub mod folder;
+pub mod limits;

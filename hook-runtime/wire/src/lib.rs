@@ -1,0 +1,1 @@
+//! The messages between a hook's guest and the host.

@@ -1,0 +1,4 @@
+//! The package manager.
+
+pub mod error;
+pub mod report;

@@ -1,0 +1,83 @@
+//! What happens, told to whoever shows it: no stage prints.
+
+use std::time::Duration;
+
+use packets_plugin_api::hook::HookReport;
+use packets_plugin_api::ident::PackageName;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A transfer begins.
+    FetchStarted {
+        /// What is fetched.
+        package: &'a PackageName,
+        /// In bytes, where known.
+        size: Option<u64>,
+    },
+    /// More bytes have come.
+    FetchProgress {
+        /// What is fetched.
+        package: &'a PackageName,
+        /// In bytes, since the last event.
+        bytes: u64,
+    },
+    /// A place failed, and the next one is tried.
+    FetchRetry {
+        /// What is fetched.
+        package: &'a PackageName,
+        /// What failed on which place.
+        problem: &'a str,
+    },
+    /// A transfer is complete and verified.
+    FetchDone {
+        /// What was fetched.
+        package: &'a PackageName,
+        /// The name of the source that had it.
+        source: &'a str,
+    },
+    /// A package stands in staging.
+    Unpacked {
+        /// The package.
+        package: &'a PackageName,
+        /// Its files.
+        files: u64,
+    },
+    /// A line that a hook printed.
+    HookLine {
+        /// The hook's package.
+        package: &'a PackageName,
+        /// Escaped.
+        line: &'a str,
+    },
+    /// A hook came to its end.
+    HookDone {
+        /// The hook's package.
+        package: &'a PackageName,
+        /// What it did.
+        report: &'a HookReport,
+    },
+    /// Something that the user should know, one sentence.
+    Warning(&'a str),
+    /// A stage has ended.
+    Stage {
+        /// Its name, as `--timings` prints it.
+        name: &'static str,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// Takes events, from any thread.
+pub trait Events: Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Shows nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Events for Silent {
+    fn event(&self, _: &Event<'_>) {}
+}

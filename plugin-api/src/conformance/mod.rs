@@ -1,0 +1,1 @@
+//! Suites that any implementation of a contract must pass, and fakes.

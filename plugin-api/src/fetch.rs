@@ -1,0 +1,133 @@
+//! Places to fetch from.
+
+use std::fmt::{self, Debug};
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use crate::ident::{Digest, PackageName};
+
+/// A file that the host wants: a package's archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// The package that the file holds; for messages only.
+    pub package: PackageName,
+    /// The file's SHA-256. The host checks it; a source may use it to find the file.
+    pub digest: Digest,
+    /// The file's size in bytes, where the index knows it.
+    pub size: Option<u64>,
+    /// The URLs of the index, in its order, absolute. The last segment of their path is
+    /// the file's name on the LAN.
+    pub mirrors: Vec<String>,
+}
+
+/// A place where a source believes an artifact to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where, in the source's own words; given back to [`FetchSource::open`] and printed, escaped.
+    pub location: String,
+    /// The size in bytes that the place announces, if it does; a hint.
+    pub size: Option<u64>,
+}
+
+/// The bytes of a place.
+pub struct Opened {
+    /// The raw bytes from the offset that was asked for.
+    pub reader: Box<dyn Read + Send>,
+    /// How many bytes the reader is going to give, where that is announced; a hint.
+    pub size: Option<u64>,
+}
+
+impl Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// A place to fetch from.
+///
+/// A source moves bytes and decides nothing. The host bounds every reader by
+/// the size it expects, hashes what comes, and is the only one to say whether
+/// it is the right file. A source that lies costs its own transfer.
+///
+/// Methods may be called from several threads at once. Each call must come
+/// back within bounded time, also when the place does not answer.
+pub trait FetchSource: Debug + Send + Sync {
+    /// The source's stable id: in the config's `sources`, in records and messages.
+    fn name(&self) -> &str;
+
+    /// Whether [`open`](Self::open) understands this location, which comes from a
+    /// user or a config (`http://...`, `/srv/repo`) and not from [`find`](Self::find).
+    /// Looks at the text only.
+    fn claims(&self, location: &str) -> bool;
+
+    /// Reports each place that may have `want`, best first, until `found` says
+    /// [`ControlFlow::Break`]. To find nothing is no error. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Only when the source itself cannot work.
+    fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError>;
+
+    /// The bytes of a place from `offset` on, as they are: never decoded, never
+    /// from another offset. A source that cannot start there fails with
+    /// [`FetchErrorKind::NoSuchRange`].
+    ///
+    /// # Errors
+    /// [`FetchErrorKind::NotFound`] where the place does not have it, and the other
+    /// kinds. An error while reading is an [`std::io::Error`] of the reader; a
+    /// transfer that ends before its announced size must be such an error.
+    fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError>;
+}
+
+/// Why a source could not give what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchErrorKind {
+    /// The place answered that it does not have it.
+    NotFound,
+    /// The place refused.
+    Denied,
+    /// The place could not be reached, or broke off; another try may succeed.
+    Unreachable,
+    /// The place said something that makes no sense.
+    Protocol,
+    /// The place cannot start at the offset asked for.
+    NoSuchRange,
+    /// The location is not one that this source understands.
+    BadLocation,
+}
+
+/// What failed, on which place.
+#[derive(Debug)]
+pub struct FetchError {
+    /// The kind, which decides what the host does next.
+    pub kind: FetchErrorKind,
+    /// One sentence without a full stop: what was attempted on which place.
+    pub message: String,
+    /// What stood behind it.
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl FetchError {
+    /// An error without a cause.
+    pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), cause: None }
+    }
+
+    /// The same error with what stood behind it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FetchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}

@@ -1,0 +1,129 @@
+//! Plugins are registered by name in one list.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::fetch::FetchSource;
+use crate::hook::{HookLimits, HookRunner};
+use crate::storage::StorageFormat;
+
+/// The version of these contracts. It rises when a trait changes.
+pub const API_VERSION: u32 = 1;
+
+/// Makes a fetch source when one is first needed.
+pub type FetchFactory = fn(&FetchSettings) -> Arc<dyn FetchSource>;
+/// Makes a hook runner when the first hook is met.
+pub type HookFactory = fn(&HookLimits) -> Arc<dyn HookRunner>;
+/// Makes a storage format.
+pub type StorageFactory = fn() -> Arc<dyn StorageFormat>;
+
+/// What every fetch source is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchSettings {
+    /// Sent to servers as the name of the program.
+    pub user_agent: String,
+}
+
+/// Something that adds to the registry.
+pub trait Plugin {
+    /// Adds what the plugin has to offer.
+    ///
+    /// # Errors
+    /// [`DuplicateName`] when something of that name and kind is there already.
+    fn register(&self, registry: &mut Registry) -> Result<(), DuplicateName>;
+}
+
+/// All plugins, by kind and name.
+#[derive(Default)]
+pub struct Registry {
+    fetch: BTreeMap<&'static str, FetchFactory>,
+    hooks: BTreeMap<&'static str, HookFactory>,
+    storage: BTreeMap<&'static str, StorageFactory>,
+}
+
+/// A second use of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplicateName {
+    /// The kind of plugin.
+    pub kind: &'static str,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for DuplicateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a second {} is registered with the name \"{}\"", self.kind, self.name)
+    }
+}
+
+impl std::error::Error for DuplicateName {}
+
+fn insert<F>(
+    map: &mut BTreeMap<&'static str, F>,
+    kind: &'static str,
+    name: &'static str,
+    factory: F,
+) -> Result<(), DuplicateName> {
+    if map.contains_key(name) {
+        return Err(DuplicateName { kind, name: name.to_owned() });
+    }
+    map.insert(name, factory);
+    Ok(())
+}
+
+impl Registry {
+    /// Adds a fetch source.
+    ///
+    /// # Errors
+    /// [`DuplicateName`].
+    pub fn add_fetch(&mut self, name: &'static str, factory: FetchFactory) -> Result<(), DuplicateName> {
+        insert(&mut self.fetch, "fetch source", name, factory)
+    }
+
+    /// Adds a hook runner.
+    ///
+    /// # Errors
+    /// [`DuplicateName`].
+    pub fn add_hooks(&mut self, name: &'static str, factory: HookFactory) -> Result<(), DuplicateName> {
+        insert(&mut self.hooks, "hook runner", name, factory)
+    }
+
+    /// Adds a storage format.
+    ///
+    /// # Errors
+    /// [`DuplicateName`].
+    pub fn add_storage(&mut self, name: &'static str, factory: StorageFactory) -> Result<(), DuplicateName> {
+        insert(&mut self.storage, "storage format", name, factory)
+    }
+
+    /// The factory of the fetch source of this name.
+    pub fn fetch(&self, name: &str) -> Option<FetchFactory> {
+        self.fetch.get(name).copied()
+    }
+
+    /// The names of all fetch sources.
+    pub fn fetch_names(&self) -> impl Iterator<Item = &'static str> {
+        self.fetch.keys().copied()
+    }
+
+    /// The factories of all hook runners, by name.
+    pub fn hooks(&self) -> impl Iterator<Item = (&'static str, HookFactory)> {
+        self.hooks.iter().map(|(name, factory)| (*name, *factory))
+    }
+
+    /// The factory of the storage format of this name.
+    pub fn storage(&self, name: &str) -> Option<StorageFactory> {
+        self.storage.get(name).copied()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("fetch", &self.fetch.keys())
+            .field("hooks", &self.hooks.keys())
+            .field("storage", &self.storage.keys())
+            .finish()
+    }
+}

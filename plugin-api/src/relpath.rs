@@ -1,0 +1,189 @@
+//! The only path that crosses a contract.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{ParseError, display_as_text, text_conversions};
+
+/// A path below some root: components joined by single slashes.
+///
+/// Guarantee: UTF-8; no leading or trailing slash; no component is empty, `.`
+/// or `..`, holds a NUL, or is longer than 255 bytes; the whole is at most 4095
+/// bytes. The root itself is the empty path. Equality and
+/// [`starts_with`](Self::starts_with) go by components.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RelPath(Box<str>);
+
+impl RelPath {
+    /// The longest path in bytes (Linux: PATH_MAX with its NUL is 4096).
+    pub const MAX_LEN: usize = 4095;
+    /// The longest component in bytes (Linux: NAME_MAX).
+    pub const MAX_COMPONENT: usize = 255;
+
+    /// The root: the empty path.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// An absolute path (`/usr/bin`) as a path below the root. `.` and
+    /// doubled or trailing slashes are dropped; `..` is refused.
+    pub fn from_absolute(text: &str) -> Result<Self, ParseError> {
+        if !text.starts_with('/') {
+            return Err(ParseError::new("an absolute path", text, "it begins with '/'"));
+        }
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        parts.join("/").parse()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The path as text, without a leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path as text with a leading slash, as it is on the target system.
+    pub fn absolute(&self) -> String {
+        format!("/{}", self.0)
+    }
+
+    /// The components, first to last; none for the root.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// The last component; none for the root.
+    pub fn file_name(&self) -> Option<&str> {
+        self.components().next_back()
+    }
+
+    /// The path without its last component; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        Some(Self(self.0.rsplit_once('/').map_or("", |(parent, _)| parent).into()))
+    }
+
+    /// This path with one more component.
+    pub fn child(&self, name: &str) -> Result<Self, ParseError> {
+        if name.contains('/') {
+            return Err(ParseError::new("a file name", name, "no '/'"));
+        }
+        check_component(name)?;
+        if self.is_root() { name.parse() } else { format!("{}/{name}", self.0).parse() }
+    }
+
+    /// This path followed by `rest`.
+    pub fn join(&self, rest: &Self) -> Result<Self, ParseError> {
+        if rest.is_root() {
+            return Ok(self.clone());
+        }
+        if self.is_root() {
+            return Ok(rest.clone());
+        }
+        format!("{}/{}", self.0, rest.0).parse()
+    }
+
+    /// Whether this is `base` or lies below it, by components.
+    pub fn starts_with(&self, base: &Self) -> bool {
+        self.strip_prefix(base).is_some()
+    }
+
+    /// This path as seen from `base`; none if it does not lie there.
+    pub fn strip_prefix(&self, base: &Self) -> Option<Self> {
+        if base.is_root() {
+            return Some(self.clone());
+        }
+        let rest = self.0.strip_prefix(&*base.0)?;
+        if rest.is_empty() {
+            return Some(Self::root());
+        }
+        rest.strip_prefix('/').map(|rest| Self(rest.into()))
+    }
+}
+
+fn check_component(part: &str) -> Result<(), ParseError> {
+    let rule = match part {
+        "" => "no component is empty",
+        "." | ".." => "no component is '.' or '..'",
+        _ if part.contains('\0') => "no NUL",
+        _ if part.len() > RelPath::MAX_COMPONENT => "no component is longer than 255 bytes",
+        _ => return Ok(()),
+    };
+    Err(ParseError::new("a relative path", part, rule))
+}
+
+impl FromStr for RelPath {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text.is_empty() {
+            return Ok(Self::root());
+        }
+        if text.len() > Self::MAX_LEN {
+            return Err(ParseError::new("a relative path", text, "at most 4095 bytes"));
+        }
+        text.split('/').try_for_each(check_component)?;
+        Ok(Self(text.into()))
+    }
+}
+
+/// Parents come directly before what is in them (`a`, `a/b`, `a.c`).
+impl Ord for RelPath {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.components().cmp(other.components())
+    }
+}
+
+impl PartialOrd for RelPath {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+text_conversions!(RelPath);
+display_as_text!(RelPath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_plain_relative_paths_parse() {
+        for good in ["", "a", "a/b", "...", "a/..b", "a\\..\\b", "c:..", &"x".repeat(255)] {
+            assert!(good.parse::<RelPath>().is_ok(), "{good}");
+        }
+        let long = format!("{}b", "a/".repeat(2100));
+        for bad in ["/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", &"x".repeat(256), &long] {
+            assert!(bad.parse::<RelPath>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn prefixes_go_by_components() {
+        assert!(path("usr/bin/x").starts_with(&path("usr/bin")));
+        assert!(!path("usr/binary").starts_with(&path("usr/bin")));
+        assert_eq!(path("usr/bin/x").strip_prefix(&path("usr/bin")), Some(path("x")));
+        assert_eq!(path("usr").parent(), Some(RelPath::root()));
+        assert_eq!(RelPath::from_absolute("//usr/./bin/").unwrap(), path("usr/bin"));
+        assert!(RelPath::from_absolute("/usr/../bin").is_err());
+        assert!(RelPath::root().child("..").is_err());
+    }
+
+    #[test]
+    fn parents_sort_before_children() {
+        let mut paths = [path("a.c"), path("a/b"), path("a")];
+        paths.sort();
+        assert_eq!(paths, [path("a"), path("a/b"), path("a.c")]);
+    }
+}

@@ -1,0 +1,342 @@
+//! What is installed, and what can be.
+
+use std::fmt::{self, Debug};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hook::Grant;
+use crate::ident::{Digest, Family, PackageName, TransactionId};
+use crate::relpath::RelPath;
+use crate::requirement::Requirement;
+use crate::version::Version;
+
+/// One row of an index: a package that can be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// The unique name (v1's realname).
+    pub name: PackageName,
+    /// What people type where several packages share it (v1's `name`).
+    pub alias: Option<PackageName>,
+    /// The version.
+    pub version: Version,
+    /// The package file's SHA-256.
+    pub digest: Digest,
+    /// One line; hostile text, escaped before it is printed.
+    pub description: String,
+    /// What it needs.
+    pub requires: Vec<Requirement>,
+    /// What it cannot stand beside.
+    pub conflicts: Vec<Requirement>,
+    /// Other names that it answers to.
+    pub provides: Vec<PackageName>,
+    /// Where the package file is: absolute URLs, or paths relative to the index.
+    pub mirrors: Vec<String>,
+    /// The software that it is a release of.
+    pub family: Family,
+    /// Rises with each release of the family, in this index only.
+    pub serial: u64,
+    /// Size of the package file in bytes.
+    pub size: Option<u64>,
+    /// Size when installed, in bytes.
+    pub installed_size: Option<u64>,
+    /// The machine that it is for; none: any.
+    pub arch: Option<String>,
+}
+
+/// An index.db, open for reading. What it holds is hostile until it parsed.
+pub trait PackageIndex: Debug + Send {
+    /// The package of exactly this name.
+    fn package(&self, name: &PackageName) -> Result<Option<IndexEntry>, StorageError>;
+    /// The packages with this alias, the highest serial first.
+    fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
+    /// The packages that provide this name, the highest serial first.
+    fn providing(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
+    /// The releases of this family, the highest serial first; of no family: none.
+    fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError>;
+    /// Every package, by name.
+    fn all(&self) -> Result<Vec<IndexEntry>, StorageError>;
+}
+
+/// How a package came to be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// It was asked for.
+    Asked,
+    /// Another one needed it.
+    Needed,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledPackage {
+    /// The unique name.
+    pub name: PackageName,
+    /// What people type where several packages share it.
+    pub alias: Option<PackageName>,
+    /// The version.
+    pub version: Version,
+    /// One line.
+    pub description: String,
+    /// What it needs.
+    pub requires: Vec<Requirement>,
+    /// What it cannot stand beside.
+    pub conflicts: Vec<Requirement>,
+    /// Other names that it answers to.
+    pub provides: Vec<PackageName>,
+    /// The software that it is a release of.
+    pub family: Family,
+    /// Its serial in the index that it came from.
+    pub serial: u64,
+    /// SHA-256 of the package file; none for what v1 installed.
+    pub digest: Option<Digest>,
+    /// How it came to be installed.
+    pub reason: Reason,
+    /// The folder that it stands in, below the target's root.
+    pub folder: RelPath,
+    /// When, in seconds since 1970.
+    pub installed_at: u64,
+    /// Bytes of all its files.
+    pub installed_size: u64,
+}
+
+/// Whether the package brought a path or one of its hooks made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MadeBy {
+    /// It came in the archive.
+    Data,
+    /// A hook made it.
+    Hook,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum FileKind {
+    /// A regular file.
+    File {
+        /// Permission bits.
+        mode: u32,
+        /// In bytes.
+        size: u64,
+        /// Of its content.
+        sha256: Digest,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// The target that the package or hook asked for.
+        asked: String,
+        /// The target that the link holds.
+        stored: String,
+    },
+    /// A folder.
+    Folder {
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
+/// One path of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Below the target's root, with all folders resolved.
+    pub path: RelPath,
+    /// Who made it.
+    pub made_by: MadeBy,
+    /// What it was when it was made.
+    #[serde(flatten)]
+    pub kind: FileKind,
+    /// For a path of others that was displaced: where the old content is kept, below the target's root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaced: Option<RelPath>,
+}
+
+/// A package with all its paths, as [`Rows`] brings it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledRow {
+    /// The package.
+    pub package: InstalledPackage,
+    /// All its paths. A folder that hooks made stands with every package that asked for it.
+    pub files: Vec<FileRecord>,
+}
+
+/// What an administrator has approved for a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The package.
+    pub name: PackageName,
+    /// Its family at the time.
+    pub family: Family,
+    /// What it may reach.
+    pub grant: Grant,
+}
+
+/// What one transaction did, for the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionRow {
+    /// Its id.
+    pub id: TransactionId,
+    /// When it was decided, in seconds since 1970.
+    pub time: u64,
+    /// The command: `install`, `remove`, `upgrade`.
+    pub command: String,
+    /// One line a package: what became of it.
+    pub summary: Vec<String>,
+}
+
+/// All changes of one transaction to what is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The transaction.
+    pub transaction: TransactionRow,
+    /// Packages that are no longer installed, with their paths.
+    pub gone: Vec<PackageName>,
+    /// Packages that are installed now; one of the same name is replaced with all its paths.
+    pub installed: Vec<InstalledRow>,
+}
+
+/// The record of what is installed.
+///
+/// Guarantee: what [`finish`](Self::finish) was given is found whole by every
+/// later read, in this process and any other, or not at all. Readers are never
+/// blocked and never see half of it. The journal of a transaction is not
+/// here: it is the host's.
+pub trait Storage: Debug + Send {
+    /// Every installed package, by name.
+    fn installed(&self) -> Result<Vec<InstalledPackage>, StorageError>;
+    /// The installed package of exactly this name.
+    fn package(&self, name: &PackageName) -> Result<Option<InstalledPackage>, StorageError>;
+    /// All paths of an installed package, by path.
+    fn files(&self, name: &PackageName) -> Result<Vec<FileRecord>, StorageError>;
+    /// The packages that recorded this very path, by name, and who made it.
+    fn owners(&self, path: &RelPath) -> Result<Vec<(PackageName, MadeBy)>, StorageError>;
+    /// What has been approved for packages of this name and family.
+    fn approvals(&self, name: &PackageName, family: &Family) -> Result<Vec<Approval>, StorageError>;
+    /// The past transactions, newest first, at most `most`.
+    fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError>;
+    /// Records a transaction: atomic, durable when it returns, and harmless when
+    /// repeated for the same transaction id.
+    fn finish(&mut self, rows: &Rows) -> Result<(), StorageError>;
+}
+
+/// What a migration from v1 needs to find on the disk, answered by the host.
+///
+/// v1 recorded no files. For each of its packages the host lists what stands in
+/// its folder, and what its hooks seem to have made elsewhere.
+pub trait Adopter {
+    /// The folder and the paths of a package that v1 installed.
+    fn adopt(&self, name: &PackageName) -> Result<Adopted, StorageError>;
+}
+
+/// What the host found of a package that v1 installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// The folder that the package stands in.
+    pub folder: RelPath,
+    /// One line, from its manifest; empty where there is none.
+    pub description: String,
+    /// All its paths.
+    pub files: Vec<FileRecord>,
+}
+
+/// Whether an open may change anything.
+pub enum Access<'a> {
+    /// Never writes: an absent file is an empty storage, an old schema is read as it is.
+    Read,
+    /// Creates and migrates.
+    Write(&'a dyn Adopter),
+}
+
+impl Debug for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "Read",
+            Self::Write(_) => "Write",
+        })
+    }
+}
+
+/// Opens and makes the files that a storage plugin keeps its data in.
+pub trait StorageFormat: Debug + Send + Sync {
+    /// The format's stable id.
+    fn name(&self) -> &str;
+
+    /// Opens the record of what is installed.
+    ///
+    /// # Errors
+    /// [`StorageErrorKind::Unknown`] for a schema that is newer than this program.
+    fn open_installed(&self, file: &Path, access: Access<'_>) -> Result<Box<dyn Storage>, StorageError>;
+
+    /// Opens an index for reading and checks its shape. Nothing beside the file is
+    /// read, nothing is written.
+    fn open_index(&self, file: &Path) -> Result<Box<dyn PackageIndex>, StorageError>;
+
+    /// Reads every row and every page once; what passes can be searched without
+    /// surprise. For an index that has just been fetched.
+    fn verify_index(&self, file: &Path) -> Result<IndexSummary, StorageError>;
+
+    /// Writes a new index, which v1 can read too. The rows are numbered in the order
+    /// given; `file` must not exist.
+    fn write_index(&self, file: &Path, entries: &[IndexEntry]) -> Result<(), StorageError>;
+}
+
+/// What an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexSummary {
+    /// How many packages.
+    pub packages: u64,
+}
+
+/// How a storage failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageErrorKind {
+    /// Not such a file, damaged, or with content that does not parse.
+    Corrupt,
+    /// Written by a later version.
+    Unknown,
+    /// Over a limit.
+    Limit,
+    /// No such file.
+    NotFound,
+    /// The disk or the lock on the file failed.
+    Io,
+}
+
+/// What failed, on which file.
+#[derive(Debug)]
+pub struct StorageError {
+    /// The kind.
+    pub kind: StorageErrorKind,
+    /// One sentence without a full stop: what was attempted on which file.
+    pub message: String,
+    /// What stood behind it.
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StorageError {
+    /// An error without a cause.
+    pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), cause: None }
+    }
+
+    /// The same error with what stood behind it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StorageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}

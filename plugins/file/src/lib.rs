@@ -1,0 +1,1 @@
+//! Fetch source: a folder of this machine.

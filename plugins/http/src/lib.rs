@@ -1,0 +1,1 @@
+//! Fetch source: HTTP and HTTPS mirrors.

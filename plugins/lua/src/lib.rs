@@ -1,0 +1,1 @@
+//! Hook runner: Lua in the sandbox.

@@ -1,0 +1,1 @@
+//! Storage: index.db and installed.db.
