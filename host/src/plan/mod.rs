@@ -1,0 +1,208 @@
+//! What a command is going to do: decided first, without touching anything.
+
+mod candidate;
+mod goals;
+mod removal;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use packets_plugin_api::ident::{Digest, PackageName};
+use packets_plugin_api::storage::{InstalledPackage, Reason};
+use packets_plugin_api::version::Version;
+use serde::Serialize;
+
+pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
+pub use goals::{Wanted, find_goal, is_same_release, newest_release};
+pub use removal::removal;
+pub use resolve::{ByName, Chosen, Problem, Resolver, for_this_machine};
+
+use crate::error::{Error, Result};
+
+/// What a command is going to do. Only this module makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    command: &'static str,
+    install: Vec<Installation>,
+    remove: Vec<Removal>,
+    unchanged: Vec<PackageName>,
+}
+
+/// One package that will be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Installation {
+    name: PackageName,
+    version: Version,
+    action: Action,
+    reason: Reason,
+    replaces: Vec<Replaced>,
+    size: Option<u64>,
+    installed_size: Option<u64>,
+    sha256: Digest,
+    #[serde(skip)]
+    candidate: Candidate,
+}
+
+/// An installed package that another one takes the place of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// Its name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: Version,
+}
+
+/// One package that will go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Its name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: Version,
+}
+
+/// What is done with a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing of it is there yet.
+    Install,
+    /// It takes the place of another release.
+    Upgrade,
+    /// It takes the place of the same release with other bytes.
+    Reinstall,
+}
+
+impl Installation {
+    /// The package's name.
+    pub fn name(&self) -> &PackageName {
+        &self.name
+    }
+    /// What it takes the place of.
+    pub fn replaces(&self) -> &[Replaced] {
+        &self.replaces
+    }
+    /// What is done.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+    /// Whether it was asked for.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+    /// The file's digest.
+    pub fn digest(&self) -> Digest {
+        self.sha256
+    }
+    /// All that is known of it.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+}
+
+/// A selection whose files are all known: what [`Plan::install`] is made from.
+#[derive(Debug)]
+pub struct Selection {
+    /// What will be installed, in order.
+    pub chosen: Vec<Chosen>,
+    /// For each replaced package, who replaces it.
+    pub replaced: Vec<(PackageName, PackageName)>,
+    /// What was asked for and stands there already.
+    pub unchanged: Vec<PackageName>,
+}
+
+impl Plan {
+    /// The plan for an install or upgrade.
+    ///
+    /// # Errors
+    /// A candidate whose file has no digest yet.
+    pub fn install(command: &'static str, selection: Selection, installed: &[InstalledPackage]) -> Result<Self> {
+        let mut install = Vec::with_capacity(selection.chosen.len());
+        for Chosen { candidate, reason } in selection.chosen {
+            let sha256 = candidate
+                .digest
+                .ok_or_else(|| Error::new(crate::error::ErrorKind::Bug, format!("{} was planned before it was packed", candidate.name)))?;
+            let is_replaced = |old: &&InstalledPackage| {
+                old.name == candidate.name
+                    || selection.replaced.iter().any(|(gone, by)| *gone == old.name && *by == candidate.name)
+            };
+            let old: Vec<&InstalledPackage> = installed.iter().filter(is_replaced).collect();
+            let same_release = |old: &&InstalledPackage| old.name == candidate.name && old.version == candidate.version;
+            let action = match old.as_slice() {
+                [] => Action::Install,
+                all if all.iter().all(same_release) => Action::Reinstall,
+                _ => Action::Upgrade,
+            };
+            // What was asked for once stays asked for.
+            let asked_before = old.iter().any(|package| package.reason == Reason::Asked);
+            let replaces = old.iter().map(|old| Replaced { name: old.name.clone(), version: old.version.clone() }).collect();
+            install.push(Installation {
+                name: candidate.name.clone(),
+                version: candidate.version.clone(),
+                action,
+                reason: if asked_before { Reason::Asked } else { reason },
+                replaces,
+                size: candidate.size,
+                installed_size: candidate.installed_size,
+                sha256,
+                candidate,
+            });
+        }
+        Ok(Self { command, install, remove: Vec::new(), unchanged: selection.unchanged })
+    }
+
+    /// The command that it is for.
+    pub fn command(&self) -> &'static str {
+        self.command
+    }
+    /// What will be installed, each after what it needs.
+    pub fn installations(&self) -> &[Installation] {
+        &self.install
+    }
+    /// What will be removed, each before what it needs.
+    pub fn removals(&self) -> &[Removal] {
+        &self.remove
+    }
+    /// What was asked for and stands there already.
+    pub fn unchanged(&self) -> &[PackageName] {
+        &self.unchanged
+    }
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.install.is_empty() && self.remove.is_empty()
+    }
+    /// Whether it does more than what was named.
+    pub fn goes_further(&self) -> bool {
+        self.install.iter().any(|one| one.reason == Reason::Needed)
+    }
+}
+
+/// One line a package, as `--dry-run` prints it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for name in &self.unchanged {
+            writeln!(f, "{name} is installed already")?;
+        }
+        for one in &self.remove {
+            writeln!(f, "remove {} {}", one.name, one.version)?;
+        }
+        for one in &self.install {
+            let verb = match one.action {
+                Action::Install => "install",
+                Action::Upgrade => "upgrade",
+                Action::Reinstall => "reinstall",
+            };
+            write!(f, "{verb} {} {}", one.name, one.version)?;
+            for old in one.replaces.iter().filter(|_| one.action == Action::Upgrade) {
+                if old.name == one.name { write!(f, " (from {})", old.version)? } else { write!(f, " (from {} {})", old.name, old.version)? }
+            }
+            if one.reason == Reason::Needed {
+                write!(f, " (needed)")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+use packets_plugin_api::ident::{Digest, Family, PackageName};
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{InstalledPackage, Reason};
+
+use super::*;
+
+fn name(text: &str) -> PackageName {
+    text.parse().unwrap()
+}
+
+fn candidate(text: &str, requires: &[&str]) -> Candidate {
+    let (base, version) = text.split_once('=').unwrap_or((text, "1"));
+    Candidate {
+        name: name(base),
+        alias: None,
+        version: version.parse().unwrap(),
+        requires: requires.iter().map(|text| text.parse().unwrap()).collect(),
+        conflicts: Vec::new(),
+        provides: Vec::new(),
+        family: Family::none(),
+        serial: 1,
+        arch: None,
+        digest: Some(Digest::from_bytes([1; 32])),
+        size: None,
+        installed_size: None,
+        description: String::new(),
+        from: Source::Index(Vec::new()),
+    }
+}
+
+fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
+    let like = candidate(text, requires);
+    InstalledPackage {
+        name: like.name,
+        alias: None,
+        version: like.version,
+        description: String::new(),
+        requires: like.requires,
+        conflicts: Vec::new(),
+        provides: Vec::new(),
+        family: Family::none(),
+        serial: 1,
+        digest: Some(Digest::from_bytes([1; 32])),
+        reason: Reason::Asked,
+        folder: RelPath::root(),
+        installed_at: 0,
+        installed_size: 0,
+    }
+}
+
+fn solve(goals: &[&str], known: Vec<Candidate>, installed: &[InstalledPackage]) -> Result<Vec<String>> {
+    let known = Known { loose: known, index: None };
+    let goals = goals.iter().map(|goal| find_goal(&name(goal), &known, &Wanted::Refuse)).collect::<Result<_>>()?;
+    let problem = Problem { goals, installed, leaving: Vec::new() };
+    let chosen = ByName.resolve(&problem, &known)?;
+    Ok(chosen.into_iter().map(|one| one.candidate.name.to_string()).collect())
+}
+
+#[test]
+fn needs_come_first_and_only_where_missing() {
+    let known = vec![candidate("a", &["b", "c"]), candidate("b", &["d"]), candidate("c", &["d"]), candidate("d", &[])];
+    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["d", "b", "c", "a"]);
+    assert_eq!(solve(&["a"], known, &[installed("d", &[])]).unwrap(), ["b", "c", "a"]);
+}
+
+#[test]
+fn m33_cycles_and_long_chains_end() {
+    let known = vec![candidate("a", &["b"]), candidate("b", &["a"]), candidate("s", &["s"])];
+    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["b", "a"]);
+    assert_eq!(solve(&["s"], known, &[]).unwrap(), ["s"]);
+    let chain: Vec<Candidate> = (0..5000)
+        .map(|i| candidate(&format!("p{i}"), if i < 4999 { vec![format!("p{}", i + 1)] } else { vec![] }.iter().map(String::as_str).collect::<Vec<_>>().as_slice()))
+        .collect();
+    assert_eq!(solve(&["p0"], chain, &[]).unwrap().len(), 5000);
+}
+
+#[test]
+fn alternatives_provides_and_versions() {
+    let mut mta = candidate("postfix", &[]);
+    mta.provides = vec![name("mail")];
+    let known = vec![candidate("a", &["exim | mail"]), mta, candidate("b", &["lib>=2"]), candidate("lib=1.9", &[])];
+    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["postfix", "a"]);
+    let error = solve(&["b"], known, &[]).unwrap_err();
+    assert_eq!(error.message(), "cannot install b: it needs lib>=2, and no known package is that");
+}
+
+#[test]
+fn conflicts_and_what_stays_behind() {
+    let mut a = candidate("a", &[]);
+    a.conflicts = vec!["b".parse().unwrap()];
+    let error = solve(&["a"], vec![a], &[installed("b", &[])]).unwrap_err();
+    assert!(error.message().contains("a cannot stand beside b"), "{error}");
+    let error = solve(&["b"], vec![candidate("b=2", &[])], &[installed("b=1", &[]), installed("user", &["b=1"])]).unwrap_err();
+    assert!(error.message().contains("the installed user needs b=1"), "{error}");
+}
+
+#[test]
+fn one_name_of_several_packages() {
+    let mut old = candidate("go1.23", &[]);
+    let mut new = candidate("go1.24", &[]);
+    (old.alias, new.alias, new.serial) = (Some(name("go")), Some(name("go")), 2);
+    let known = Known { loose: vec![old, new], index: None };
+    let error = find_goal(&name("go"), &known, &Wanted::Refuse).unwrap_err();
+    assert!(error.hints()[0].contains("go1.24, go1.23"), "{error}");
+    assert_eq!(find_goal(&name("go"), &known, &Wanted::Highest).unwrap().name, name("go1.24"));
+    let unknown = find_goal(&name("go1.25"), &known, &Wanted::Refuse).unwrap_err();
+    assert_eq!(unknown.hints(), ["did you mean go1.23 or go1.24?"]);
+}
+
+#[test]
+fn upgrades_go_by_family_and_serial_then_by_name() {
+    let family: Family = "fam".parse().unwrap();
+    let mut old = installed("go1.23", &[]);
+    old.family = family.clone();
+    let mut newer = candidate("go1.24", &[]);
+    (newer.family, newer.serial) = (family, 7);
+    let mut other = candidate("plain=2", &[]);
+    other.digest = Some(Digest::from_bytes([2; 32]));
+    let known = Known { loose: vec![newer.clone(), other], index: None };
+    assert_eq!(newest_release(&old, &known).unwrap().unwrap().name, name("go1.24"));
+    assert_eq!(newest_release(&installed("plain", &[]), &known).unwrap().unwrap().version.as_str(), "2");
+    let mut current = installed("go1.24", &[]);
+    current.family = newer.family;
+    assert_eq!(newest_release(&current, &known).unwrap(), None);
+    assert!(newest_release(&installed("gone", &[]), &known).is_err());
+}
+
+#[test]
+fn removal_asks_whether_others_need_it() {
+    let all = [installed("lib", &[]), installed("tool", &["lib"]), installed("top", &["tool"])];
+    let error = removal(&[name("lib")], &all, false).unwrap_err();
+    assert_eq!(error.message(), "cannot remove lib: the installed tool needs it");
+    let order = |plan: Plan| plan.removals().iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(order(removal(&[name("lib")], &all, true).unwrap()), ["top", "tool", "lib"]);
+    assert_eq!(order(removal(&[name("lib"), name("tool"), name("top")], &all, false).unwrap()), ["top", "tool", "lib"]);
+    assert!(removal(&[name("absent")], &all, false).is_err());
+}
+
+#[test]
+fn a_plan_prints_and_serialises() {
+    let mut newer = candidate("go1.24=2", &[]);
+    newer.size = Some(10);
+    let chosen = vec![
+        Chosen { candidate: candidate("dep", &[]), reason: Reason::Needed },
+        Chosen { candidate: newer, reason: Reason::Asked },
+    ];
+    let selection = Selection { chosen, replaced: vec![(name("go1.23"), name("go1.24"))], unchanged: vec![name("jq")] };
+    let plan = Plan::install("upgrade", selection, &[installed("go1.23", &[])]).unwrap();
+    assert_eq!(plan.to_string(), "jq is installed already\ninstall dep 1 (needed)\nupgrade go1.24 2 (from go1.23 1)\n");
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["install"][1]["action"], "upgrade");
+    assert_eq!(json["install"][1]["replaces"][0]["name"], "go1.23");
+    assert_eq!(json["install"][0]["reason"], "needed");
+}
