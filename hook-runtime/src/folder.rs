@@ -111,7 +111,12 @@ impl Folder {
     /// Opens a folder by a path of this machine, links followed: the door through
     /// which a target's root, or a folder that the user named, is entered.
     pub fn open_ambient(path: &Path) -> io::Result<Self> {
-        Dir::open_ambient_dir(path, ambient_authority()).map(Self)
+        match fs::open(path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty()) {
+            Ok(fd) => Ok(Self::of(fd)),
+            // A folder that may be entered and not listed: such a handle can do that much.
+            Err(rustix::io::Errno::ACCESS) => Dir::open_ambient_dir(path, ambient_authority()).map(Self),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A second handle of the same folder.
@@ -206,6 +211,16 @@ impl Folder {
         Ok(fd.into())
     }
 
+    /// Opens a regular file for reading and writing; anything else is [`io::ErrorKind::InvalidInput`].
+    pub fn update(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let name = single(name.as_ref())?;
+        self.must_be_file(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.0, name, flags, Mode::empty())?;
+        self.must_be_file(fs::fstat(&fd)?)?;
+        Ok(fd.into())
+    }
+
     fn must_be_file(&self, stat: fs::Stat) -> io::Result<()> {
         match Stat::from(stat).kind {
             Kind::File => Ok(()),
@@ -233,9 +248,23 @@ impl Folder {
         Ok(OsStr::from_bytes(text.as_bytes()).to_owned())
     }
 
+    /// What the link `name` is, and its text, both of the same link; anything else there is an error.
+    pub fn link(&self, name: impl AsRef<OsStr>) -> io::Result<(Stat, OsString)> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let link = fs::openat(&self.0, single(name.as_ref())?, flags, Mode::empty())?;
+        let text = fs::readlinkat(&link, "", Vec::new())?;
+        Ok((fs::fstat(&link)?.into(), OsStr::from_bytes(text.as_bytes()).to_owned()))
+    }
+
     /// Makes the link `name` with the text `target`; anything there is an error.
     pub fn symlink(&self, target: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(fs::symlinkat(target.as_ref(), &self.0, single(name.as_ref())?)?)
+    }
+
+    /// Gives the file `name` a second name: `new` in the folder `to`; anything there is an
+    /// error. Of a link at `name` the link itself gets it.
+    pub fn hard_link(&self, name: impl AsRef<OsStr>, to: &Self, new: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(fs::linkat(&self.0, single(name.as_ref())?, &to.0, single(new.as_ref())?, AtFlags::empty())?)
     }
 
     /// Gives what stands at `name` the name `new` in the folder `to`, in one step.
@@ -289,10 +318,18 @@ impl Folder {
 
     /// The names of all that is in this folder, sorted by bytes.
     pub fn list(&self) -> io::Result<Vec<OsString>> {
+        self.list_at_most(usize::MAX)
+    }
+
+    /// As [`list`](Self::list); more than `most` names are [`io::ErrorKind::QuotaExceeded`].
+    pub fn list_at_most(&self, most: usize) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.0)? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
             if name != "." && name != ".." {
+                if names.len() == most {
+                    return Err(io::ErrorKind::QuotaExceeded.into());
+                }
                 names.push(name);
             }
         }
@@ -353,6 +390,16 @@ mod tests {
         }
         assert!(folder.walk_by_component(&"up/in".parse().unwrap()).is_err());
         assert!(folder.walk(&"deep".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn an_ambient_folder_can_be_listed_synced_and_changed() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        folder.create("file", 0o600).unwrap();
+        assert_eq!(folder.list().unwrap(), ["file"]);
+        folder.sync().unwrap();
+        folder.set_mode(0o700).unwrap();
     }
 
     #[test]

@@ -6,5 +6,12 @@
 //! part that touches a target, stands ([`folder`]). Every bound is a named
 //! constant in [`limits`].
 
+mod configuration;
+mod door;
+pub mod engine;
 pub mod folder;
 pub mod limits;
+mod precompiled;
+pub mod sandbox;
+pub mod view;
+mod wasi;

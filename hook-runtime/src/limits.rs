@@ -37,3 +37,9 @@ pub const DEPTH: usize = 128;
 pub const DENIALS: usize = 100;
 /// An error's message (H13).
 pub const ERROR_TEXT: usize = 4 << 10;
+/// Instructions of the guest after which its time is looked at: about a millisecond (H09).
+pub const SLICE: u64 = 2_000_000;
+/// Entries of a table of functions in the sandbox; the guest's has some hundreds and never grows (H10).
+pub const TABLE: usize = 10_000;
+/// What the guest itself may say about why it gave up (H14).
+pub const LAST_WORDS: usize = 2 << 10;
