@@ -1,6 +1,7 @@
 //! Places to fetch from.
 
 use std::fmt::{self, Debug};
+use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 
@@ -35,6 +36,10 @@ pub struct Opened {
     pub reader: Box<dyn Read + Send>,
     /// How many bytes the reader is going to give, where that is announced; a hint.
     pub size: Option<u64>,
+    /// A second handle of the regular file that the reader reads, where the bytes
+    /// already lie in one of this machine; none from anywhere else. The host judges
+    /// whether it can be used where it lies, and then copies nothing.
+    pub file: Option<File>,
 }
 
 impl Debug for Opened {

@@ -93,9 +93,10 @@ pub struct InstalledPackage {
     pub digest: Option<Digest>,
     /// How it came to be installed.
     pub reason: Reason,
-    /// The folder that it stands in, below the target's root.
+    /// The folder that it stands in, below the target's root; the root itself where that
+    /// is not known yet: for what v1 installed, until an [`Access::Write`] adopts it.
     pub folder: RelPath,
-    /// When, in seconds since 1970.
+    /// When, in seconds since 1970; 0 for what v1 installed.
     pub installed_at: u64,
     /// Bytes of all its files.
     pub installed_size: u64,
@@ -158,7 +159,7 @@ pub struct FileRecord {
 pub struct InstalledRow {
     /// The package.
     pub package: InstalledPackage,
-    /// All its paths. A folder that hooks made stands with every package that asked for it.
+    /// All its paths, each once. A folder that hooks made stands with every package that asked for it.
     pub files: Vec<FileRecord>,
 }
 
@@ -195,6 +196,9 @@ pub struct Rows {
     pub gone: Vec<PackageName>,
     /// Packages that are installed now; one of the same name is replaced with all its paths.
     pub installed: Vec<InstalledRow>,
+    /// What has been approved. Each takes the place of what stood for the same name
+    /// and family; an empty grant withdraws it. A package that goes keeps its approvals.
+    pub approved: Vec<Approval>,
 }
 
 /// The record of what is installed.
@@ -313,12 +317,21 @@ pub struct StorageError {
     pub message: String,
     /// What stood behind it.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What the user could do.
+    pub hint: Option<String>,
 }
 
 impl StorageError {
     /// An error without a cause.
     pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), cause: None }
+        Self { kind, message: message.into(), cause: None, hint: None }
+    }
+
+    /// The same error with what the user could do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 
     /// The same error with what stood behind it.

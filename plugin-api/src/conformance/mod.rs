@@ -1,1 +1,5 @@
 //! Suites that any implementation of a contract must pass, and fakes.
+
+pub mod fetch;
+pub mod storage;
+pub mod view;

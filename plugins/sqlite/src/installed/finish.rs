@@ -1,0 +1,175 @@
+//! Recording a transaction.
+
+use packets_plugin_api::hook::Grant;
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::storage::{
+    Approval, FileKind, FileRecord, InstalledPackage, InstalledRow, Rows, StorageError, TransactionRow,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{rows as selected, select};
+use crate::failure::Subject;
+use crate::supply::{Offer, Supply, Unmet};
+use crate::value::{Column, json_list, number, parse_row};
+
+const UPSERT_PACKAGE: &str = "INSERT INTO packages(realname, version, dependencies, name, family, serial) \
+    VALUES (?1, ?2, '', ?3, ?4, ?5) ON CONFLICT(realname) DO UPDATE SET \
+    version = excluded.version, name = excluded.name, family = excluded.family, serial = excluded.serial";
+
+const INSERT_DETAILS: &str = "INSERT INTO package_details(realname, description, requires, conflicts, provides, sha256, \
+    reason, folder, installed_at, installed_size) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const INSERT_FILE: &str = "INSERT INTO files(package, path, made_by, kind, mode, size, sha256, asked, target, displaced) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const INSERT_APPROVAL: &str = "INSERT OR REPLACE INTO approvals(name, family, approved) VALUES (?1, ?2, ?3)";
+
+const INSERT_TRANSACTION: &str = "INSERT INTO transactions(id, time, command, summary) VALUES (?1, ?2, ?3, ?4)";
+
+/// Records `rows` in one SQLite transaction; a transaction that is recorded already changes nothing.
+pub(super) fn finish(subject: &Subject, connection: &mut Connection, rows: &Rows) -> Result<(), StorageError> {
+    let failed = subject.failed("write to");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+    if is_recorded(&transaction, &rows.transaction).map_err(&failed)? {
+        return Ok(());
+    }
+    write(&transaction, rows).map_err(&failed)?;
+    write_v1_dependencies(subject, &transaction)?;
+    transaction.commit().map_err(&failed)
+}
+
+fn is_recorded(transaction: &Transaction<'_>, row: &TransactionRow) -> rusqlite::Result<bool> {
+    transaction.prepare_cached("SELECT 1 FROM transactions WHERE id = ?1")?.exists([row.id.as_str()])
+}
+
+fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
+    for name in &rows.gone {
+        remove_details(transaction, name)?;
+        transaction.prepare_cached("DELETE FROM packages WHERE realname = ?1")?.execute([name.as_str()])?;
+    }
+    for InstalledRow { package, files } in &rows.installed {
+        remove_details(transaction, &package.name)?;
+        transaction.prepare_cached(UPSERT_PACKAGE)?.execute(params![
+            package.name.as_str(),
+            package.version.as_str(),
+            package.alias.as_ref().unwrap_or(&package.name).as_str(),
+            package.family.as_str(),
+            number(package.serial)?,
+        ])?;
+        let id = insert_details(transaction, package)?;
+        insert_files(transaction, id, files)?;
+    }
+    for approval in &rows.approved {
+        write_approval(transaction, approval)?;
+    }
+    let row = &rows.transaction;
+    let summary = json_list(&row.summary);
+    transaction.prepare_cached(INSERT_TRANSACTION)?.execute(params![
+        row.id.as_str(),
+        number(row.time)?,
+        row.command,
+        summary
+    ])?;
+    Ok(())
+}
+
+/// Forgets what our own tables hold of a package.
+pub(super) fn remove_details(transaction: &Transaction<'_>, name: &PackageName) -> rusqlite::Result<()> {
+    let id: Option<i64> = transaction
+        .prepare_cached("DELETE FROM package_details WHERE realname = ?1 RETURNING id")?
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = id {
+        transaction.prepare_cached("DELETE FROM files WHERE package = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+/// Adds a package to our own tables; the answer is its number there.
+pub(super) fn insert_details(transaction: &Transaction<'_>, package: &InstalledPackage) -> rusqlite::Result<i64> {
+    transaction.prepare_cached(INSERT_DETAILS)?.insert(params![
+        package.name.as_str(),
+        package.description,
+        json_list(&package.requires),
+        json_list(&package.conflicts),
+        json_list(&package.provides),
+        package.digest.as_ref().map(|digest| digest.as_bytes().as_slice()),
+        selected::reason_text(package.reason),
+        package.folder.as_str(),
+        number(package.installed_at)?,
+        number(package.installed_size)?,
+    ])
+}
+
+/// Adds the paths of a package.
+pub(super) fn insert_files(transaction: &Transaction<'_>, id: i64, files: &[FileRecord]) -> rusqlite::Result<()> {
+    // In the order of the table each row goes behind the last, and pages fill up.
+    let mut ordered: Vec<&FileRecord> = files.iter().collect();
+    ordered.sort_unstable_by_key(|file| file.path.as_str());
+    let mut insert = transaction.prepare_cached(INSERT_FILE)?;
+    for file in ordered {
+        let (kind, mode, size, sha256, asked, target) = match &file.kind {
+            FileKind::File { mode, size, sha256 } => {
+                ("file", Some(*mode), Some(number(*size)?), Some(sha256.as_bytes().as_slice()), None, None)
+            }
+            FileKind::Symlink { asked, stored } => ("symlink", None, None, None, Some(asked), Some(stored)),
+            FileKind::Folder { mode } => ("folder", Some(*mode), None, None, None, None),
+        };
+        insert.execute(params![
+            id,
+            file.path.as_str(),
+            selected::made_by_text(file.made_by),
+            kind,
+            mode,
+            size,
+            sha256,
+            asked,
+            target,
+            file.displaced.as_ref().map(|path| path.as_str()),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_approval(transaction: &Transaction<'_>, approval: &Approval) -> rusqlite::Result<()> {
+    let (name, family) = (approval.name.as_str(), approval.family.as_str());
+    if approval.grant == Grant::default() {
+        transaction.prepare_cached("DELETE FROM approvals WHERE name = ?1 AND family = ?2")?.execute([name, family])?;
+        return Ok(());
+    }
+    let grant = serde_json::to_string(&approval.grant)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    transaction.prepare_cached(INSERT_APPROVAL)?.execute([name, family, &grant])?;
+    Ok(())
+}
+
+/// Fills v1's column `dependencies` of every package with the names of those that
+/// answer its requirements now; what nothing answers stays there by its own name.
+fn write_v1_dependencies(subject: &Subject, transaction: &Transaction<'_>) -> Result<(), StorageError> {
+    let installed = select(subject, transaction, selected::SELECT_PACKAGES, [], |row| {
+        parse_row(subject, row, 0, |values| {
+            let recorded = values.optional_text(Column(2, "dependencies"))?.unwrap_or_default().to_owned();
+            Ok((selected::package(values)?, recorded))
+        })
+    })?;
+    let mut offers: Vec<(u64, Offer<'_>)> = installed
+        .iter()
+        .map(|(package, _)| {
+            let (name, alias) = (&package.name, package.alias.as_ref());
+            (package.serial, Offer { name, alias, provides: &package.provides, version: &package.version })
+        })
+        .collect();
+    offers.sort_by_key(|(serial, offer)| (*serial, offer.name));
+    let offers: Vec<Offer<'_>> = offers.into_iter().map(|(_, offer)| offer).collect();
+    let supply = Supply::new(&offers);
+    for (package, recorded) in &installed {
+        let names = supply.names(&package.name, &package.requires, Unmet::Name);
+        if names != *recorded {
+            transaction
+                .prepare_cached("UPDATE packages SET dependencies = ?2 WHERE realname = ?1")
+                .and_then(|mut update| update.execute([package.name.as_str(), &names]))
+                .map_err(subject.failed("write to"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! From what version 1 wrote, or nothing, to the newest schema.
+
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::storage::{Adopted, Adopter, FileKind, InstalledPackage, StorageError};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::finish::{insert_details, insert_files};
+use super::{Layout, layout, rows, select};
+use crate::failure::Subject;
+use crate::value::{Column, parse_row};
+
+/// Packages that have no details: version 1 installed them, before the migration or after it.
+const UNADOPTED: &str = " WHERE d.id IS NULL ORDER BY p.realname";
+/// Details of packages that are gone: version 1 removed them after the migration.
+const ORPHANS: &str = "SELECT realname FROM package_details WHERE realname NOT IN (SELECT realname FROM packages)";
+
+/// Brings the file to the newest schema and adopts what version 1 installed, in
+/// one SQLite transaction; a file that needs neither is only read.
+pub(super) fn migrate(
+    subject: &Subject,
+    connection: &mut Connection,
+    adopter: &dyn Adopter,
+) -> Result<(), StorageError> {
+    if layout(subject, connection)? == Layout::Current
+        && unadopted(subject, connection)?.is_empty()
+        && orphans(subject, connection)?.is_empty()
+    {
+        return Ok(());
+    }
+    let failed = subject.failed("write to");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+    // Asked again behind the lock: another program may have been quicker.
+    let found = layout(subject, &transaction)?;
+    if found == Layout::Empty {
+        transaction.execute_batch(include_str!("../schema/v1.sql")).map_err(&failed)?;
+    }
+    if found != Layout::Current {
+        transaction.execute_batch(include_str!("../schema/1.sql")).map_err(&failed)?;
+        transaction.execute_batch("PRAGMA user_version = 1").map_err(&failed)?;
+    }
+    for name in orphans(subject, &transaction)? {
+        super::finish::remove_details(&transaction, &name).map_err(&failed)?;
+    }
+    for package in unadopted(subject, &transaction)? {
+        let adopted = adopter.adopt(&package.name)?;
+        adopt(&transaction, package, &adopted).map_err(&failed)?;
+    }
+    transaction.commit().map_err(&failed)
+}
+
+fn unadopted(subject: &Subject, connection: &Connection) -> Result<Vec<InstalledPackage>, StorageError> {
+    let sql = format!("{}{UNADOPTED}", rows::SELECT_PACKAGES);
+    select(subject, connection, &sql, [], |row| parse_row(subject, row, 0, rows::package))
+}
+
+fn orphans(subject: &Subject, connection: &Connection) -> Result<Vec<PackageName>, StorageError> {
+    select(subject, connection, ORPHANS, [], |row| {
+        parse_row(subject, row, 0, |values| values.parsed(Column(0, "realname")))
+    })
+}
+
+fn adopt(transaction: &Transaction<'_>, package: InstalledPackage, adopted: &Adopted) -> rusqlite::Result<()> {
+    let size = |kind: &FileKind| if let FileKind::File { size, .. } = kind { *size } else { 0 };
+    let package = InstalledPackage {
+        description: adopted.description.clone(),
+        folder: adopted.folder.clone(),
+        installed_size: adopted.files.iter().map(|file| size(&file.kind)).fold(0, u64::saturating_add),
+        ..package
+    };
+    let id = insert_details(transaction, &package)?;
+    insert_files(transaction, id, &adopted.files)
+}

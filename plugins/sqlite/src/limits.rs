@@ -1,0 +1,35 @@
+//! Every limit of the databases, with the threat that it answers (numbers of the
+//! attack catalogue in brackets).
+
+use std::time::Duration;
+
+/// An index file: one that fills memory and time (M28).
+pub(crate) const INDEX_BYTES: u64 = 1 << 30;
+/// Packages in an index (M28).
+pub(crate) const INDEX_ROWS: u64 = 1_000_000;
+/// One row or value of an index as SQLite reads it: a description of a gigabyte (M28).
+pub(crate) const INDEX_VALUE: i32 = 1 << 20;
+/// A description in bytes (M28).
+pub(crate) const DESCRIPTION: usize = 64 << 10;
+/// Mirrors of one package (M28).
+pub(crate) const MIRRORS: usize = 64;
+/// One mirror in bytes (M28).
+pub(crate) const MIRROR: usize = 2048;
+/// Requirements, conflicts or provided names of one package (M28).
+pub(crate) const NAMES: usize = 1024;
+/// The name of a machine in bytes.
+pub(crate) const ARCH: usize = 32;
+/// Tables and indexes in the schema of an index file (M24).
+pub(crate) const SCHEMA_OBJECTS: i32 = 24;
+/// One statement of an index's schema in bytes (M24).
+pub(crate) const SCHEMA_SQL: i32 = 16 << 10;
+/// Columns of an index's table (M24).
+pub(crate) const COLUMNS: i32 = 64;
+/// One look-up in an index, and the reading of all of it: endless work behind a query (M25).
+pub(crate) const QUERY_TIME: Duration = Duration::from_secs(10);
+/// The verification of an index (M25, M28).
+pub(crate) const VERIFY_TIME: Duration = Duration::from_secs(60);
+/// Instructions of SQLite's machine between two looks at the clock (M25).
+pub(crate) const INSTRUCTIONS: i32 = 10_000;
+/// How long to wait for another program that is writing to installed.db (C24).
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
