@@ -175,6 +175,9 @@ impl From<StorageError> for Error {
         if let Some(cause) = StdError::source(&error) {
             outer = outer.because(cause);
         }
+        if let Some(hint) = error.hint {
+            outer = outer.hint(hint);
+        }
         outer
     }
 }

@@ -1,7 +1,26 @@
-//! The package manager.
+//! The package manager: the stages from a command line to a changed system.
+//!
+//! `ARCHITECTURE.md` beside this crate tells where everything lives and why.
 
+mod adopt;
+pub mod archive;
+pub mod builtin;
+pub mod cache;
+pub mod cli;
+pub mod commit;
 pub mod config;
+mod durable;
 pub mod error;
+pub mod fetch;
+mod given;
+pub mod hook;
+mod lock;
+pub mod manifest;
+pub mod ops;
+pub mod output;
+pub mod pack;
 pub mod plan;
 pub mod report;
 pub mod target;
+pub mod unpack;
+pub mod verify;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `packets`.
+
+fn main() -> std::process::ExitCode {
+    packets_host::cli::main()
+}

@@ -71,6 +71,20 @@ fn unknown(name: &PackageName, known: &dyn Catalogue) -> Result<Error> {
     })
 }
 
+/// The installed package that a name means: its own name, else its alias.
+pub fn find_installed<'a>(name: &PackageName, installed: &'a [InstalledPackage]) -> Result<&'a InstalledPackage> {
+    if let Some(found) = installed.iter().find(|package| package.name == *name) {
+        return Ok(found);
+    }
+    let mut aliased = installed.iter().filter(|package| package.alias.as_ref() == Some(name));
+    match (aliased.next(), aliased.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(Error::request(format!("{name} is not installed")).hint("`packets list` shows what is")),
+        (Some(one), Some(other)) => Err(Error::request(format!("{name} is the name of several installed packages"))
+            .hint(format!("say which: {}, {}, ...", one.name, other.name))),
+    }
+}
+
 /// The newest release of an installed package, if it is another one than what
 /// stands there: the highest serial of its family, else the same name.
 pub fn newest_release(installed: &InstalledPackage, known: &dyn Catalogue) -> Result<Option<Candidate>> {

@@ -15,7 +15,7 @@ use packets_plugin_api::version::Version;
 use serde::Serialize;
 
 pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
-pub use goals::{Wanted, find_goal, is_same_release, newest_release};
+pub use goals::{Wanted, find_goal, find_installed, is_same_release, newest_release};
 pub use removal::removal;
 pub use resolve::{ByName, Chosen, Problem, Resolver, for_this_machine};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::storage::InstalledPackage;
 
-use super::{Answers, Plan, Removal};
+use super::{Answers, Plan, Removal, find_installed};
 use crate::error::{Error, Result};
 
 /// The plan for a removal; `cascade` takes what needs the packages along.
@@ -15,8 +15,7 @@ use crate::error::{Error, Result};
 pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: bool) -> Result<Plan> {
     let mut going: BTreeSet<PackageName> = BTreeSet::new();
     for name in names {
-        let found = installed.iter().find(|package| package.name == *name).map_or_else(|| by_alias(name, installed), Ok)?;
-        going.insert(found.name.clone());
+        going.insert(find_installed(name, installed)?.name.clone());
     }
     while let Some((needy, needed)) = broken(&going, installed) {
         if !cascade {
@@ -27,16 +26,6 @@ pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: b
         going.insert(needy);
     }
     Ok(Plan { command: "remove", install: Vec::new(), remove: ordered(&going, installed), unchanged: Vec::new() })
-}
-
-fn by_alias<'a>(name: &PackageName, installed: &'a [InstalledPackage]) -> Result<&'a InstalledPackage> {
-    let mut named = installed.iter().filter(|package| package.alias.as_ref() == Some(name));
-    match (named.next(), named.next()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => Err(Error::request(format!("{name} is not installed")).hint("`packets list` shows what is")),
-        (Some(one), Some(other)) => Err(Error::request(format!("{name} is the name of several installed packages"))
-            .hint(format!("say which: {}, {}, ...", one.name, other.name))),
-    }
 }
 
 /// A package that stays but loses what it needs, and what that is.

@@ -1,0 +1,165 @@
+//! The zstd frame around an archive (RFC 8878).
+
+use std::io::{ErrorKind, Read};
+
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+
+use super::limits;
+use crate::error::{Context as _, Error, Result};
+
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Magic number, descriptor, window, dictionary and content size at their longest.
+const LONGEST_HEADER: usize = 18;
+
+/// Decompresses exactly one frame, in memory that depends on its window only.
+pub(super) struct Frame<R> {
+    input: R,
+    decoder: DCtx<'static>,
+    packed: Buffer,
+    plain: Buffer,
+    ended: bool,
+}
+
+/// A buffer of which `at..end` is still to be used.
+struct Buffer {
+    bytes: Box<[u8]>,
+    at: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: vec![0; limits::CHUNK].into_boxed_slice(), at: 0, end: 0 }
+    }
+
+    fn unused(&self) -> &[u8] {
+        &self.bytes[self.at..self.end]
+    }
+}
+
+impl<R: Read> Frame<R> {
+    /// Reads the frame's header and checks it.
+    pub(super) fn open(input: R) -> Result<Self> {
+        let mut decoder = DCtx::try_create().ok_or_else(|| Error::storage("out of memory for decompression"))?;
+        decoder.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG)).map_err(broken)?;
+        let mut frame = Self { input, decoder, packed: Buffer::new(), plain: Buffer::new(), ended: false };
+        while frame.packed.end < LONGEST_HEADER && frame.read_more()? {}
+        check_header(frame.packed.unused())?;
+        Ok(frame)
+    }
+
+    /// Decompressed bytes that have not been consumed. None mean that the frame has
+    /// ended, is intact, and that nothing stands behind it.
+    pub(super) fn chunk(&mut self) -> Result<&[u8]> {
+        while self.plain.at == self.plain.end && !self.ended {
+            self.decode()?;
+        }
+        Ok(self.plain.unused())
+    }
+
+    /// Marks the first `count` bytes of the last chunk as used.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.plain.at = (self.plain.at + count).min(self.plain.end);
+    }
+
+    fn decode(&mut self) -> Result<()> {
+        if self.packed.at == self.packed.end {
+            (self.packed.at, self.packed.end) = (0, 0);
+            if !self.read_more()? {
+                return Err(Error::integrity("the package ends in the middle of its zstd frame"));
+            }
+        }
+        let mut input = InBuffer::around(self.packed.unused());
+        let mut output = OutBuffer::around(&mut self.plain.bytes[..]);
+        let left = self.decoder.decompress_stream(&mut output, &mut input).map_err(broken)?;
+        (self.plain.at, self.plain.end) = (0, output.pos());
+        self.packed.at += input.pos();
+        if left == 0 {
+            self.ended = true;
+            if self.packed.at < self.packed.end || self.read_more()? {
+                return Err(Error::integrity("the package has something behind its zstd frame"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to what is packed; whether there was more.
+    fn read_more(&mut self) -> Result<bool> {
+        if self.packed.at == self.packed.end {
+            (self.packed.at, self.packed.end) = (0, 0);
+        }
+        loop {
+            match self.input.read(&mut self.packed.bytes[self.packed.end..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => {
+                    let count = read.context(|| "cannot read the package file".into())?;
+                    self.packed.end += count;
+                    return Ok(count > 0);
+                }
+            }
+        }
+    }
+}
+
+fn broken(code: usize) -> Error {
+    Error::integrity("the package's zstd frame is damaged").caused_by(get_error_name(code))
+}
+
+/// Refuses what a decoder would accept or allocate for (RFC 8878, 3.1.1).
+fn check_header(bytes: &[u8]) -> Result<()> {
+    let refuse = |problem: &str| Err(Error::integrity(format!("the package's zstd frame {problem}")));
+    let Some(rest) = bytes.strip_prefix(&MAGIC) else {
+        let looks = what_else(bytes);
+        return Err(Error::integrity(format!("the package is {looks}, not a zstd frame"))
+            .hint("a package is a tar archive compressed with zstd; see `packets pack`"));
+    };
+    let Some((&descriptor, rest)) = rest.split_first() else { return refuse("is cut off in its header") };
+    if descriptor & 0b0000_1000 != 0 {
+        return refuse("has a reserved bit set");
+    }
+    if descriptor & 0b0000_0011 != 0 {
+        return refuse("wants a dictionary");
+    }
+    let window = if descriptor & 0b0010_0000 == 0 {
+        let Some(&window) = rest.first() else { return refuse("is cut off in its header") };
+        let base = 1u64 << (10 + (window >> 3));
+        base + base / 8 * u64::from(window & 7)
+    } else {
+        // A single segment: the window is the content.
+        let length = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+        let Some(field) = rest.get(..length) else { return refuse("is cut off in its header") };
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(field);
+        u64::from_le_bytes(bytes) + if length == 2 { 256 } else { 0 }
+    };
+    if window > 1 << limits::WINDOW_LOG {
+        let most = 1u64 << (limits::WINDOW_LOG - 20);
+        return Err(Error::integrity(format!(
+            "the package's zstd frame needs a window of {window} bytes; at most {most} MiB are allowed"
+        ))
+        .hint("compress it with a level up to 19, and without --long"));
+    }
+    Ok(())
+}
+
+/// What a file that is no zstd frame seems to be.
+fn what_else(bytes: &[u8]) -> &'static str {
+    let known: [(&[u8], &str); 6] = [
+        (b"\x1f\x8b", "a gzip file"),
+        (b"\xfd7zXZ", "an xz file"),
+        (b"BZh", "a bzip2 file"),
+        (b"PK", "a zip file"),
+        (b"!<arch>", "an ar archive"),
+        (b"<", "a web page"),
+    ];
+    if bytes.is_empty() {
+        return "empty";
+    }
+    if bytes.get(1..4) == Some(b"\x2a\x4d\x18") && bytes[0] & 0xf0 == 0x50 {
+        return "a skippable frame";
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        return "a tar archive that is not compressed";
+    }
+    known.iter().find(|(magic, _)| bytes.starts_with(magic)).map_or("something else", |(_, name)| name)
+}

@@ -1,0 +1,131 @@
+//! One header block of a tar (POSIX.1-1988 ustar, GNU, and the old form without a magic number).
+
+use tar::Header;
+
+use crate::error::{Error, Result};
+use packets_plugin_api::ident::escape;
+
+/// Bytes of a block.
+pub(super) const BLOCK: usize = 512;
+
+/// What an entry is; every other type is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    Symlink,
+    HardLink,
+    Pax,
+    PaxGlobal,
+    LongName,
+    LongLink,
+}
+
+/// A header as it stands there: names are not yet judged.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) kind: Kind,
+    /// Permission bits with setuid, setgid and sticky.
+    pub(super) mode: u32,
+    pub(super) size: u64,
+    pub(super) name: Vec<u8>,
+    pub(super) link: Vec<u8>,
+}
+
+impl Head {
+    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self> {
+        let header = Header::from_byte_slice(block);
+        let old = header.as_old();
+        let name = joined_name(header);
+        let wrong = |problem: &str| {
+            let name = escape(&String::from_utf8_lossy(name.as_deref().unwrap_or(&old.name)), 200);
+            Error::integrity(format!("the header of entry \"{name}\" {problem}"))
+        };
+        if octal(&old.cksum).map_err(&wrong)? != checksum(block) {
+            return Err(wrong("does not match its checksum"));
+        }
+        if header.as_ustar().is_none() && header.as_gnu().is_none() && block[257..265] != [0; 8] {
+            return Err(wrong("is of an unknown format"));
+        }
+        let kind = kind(old.linkflag[0]).map_err(&wrong)?;
+        let head = Self {
+            kind,
+            mode: u32::try_from(number(&old.mode).map_err(&wrong)? & 0o7777).map_err(|_| wrong("has no mode"))?,
+            size: number(&old.size).map_err(&wrong)?,
+            link: text(&old.linkname).map_err(&wrong)?.to_vec(),
+            name: name.clone().map_err(&wrong)?,
+        };
+        if head.size != 0 && matches!(kind, Kind::Folder | Kind::Symlink | Kind::HardLink) {
+            return Err(wrong("gives content to something that is no file"));
+        }
+        Ok(head)
+    }
+}
+
+fn kind(flag: u8) -> Result<Kind, &'static str> {
+    Ok(match flag {
+        0 | b'0' => Kind::File,
+        b'1' => Kind::HardLink,
+        b'2' => Kind::Symlink,
+        b'5' => Kind::Folder,
+        b'x' => Kind::Pax,
+        b'g' => Kind::PaxGlobal,
+        b'L' => Kind::LongName,
+        b'K' => Kind::LongLink,
+        b'3' | b'4' => return Err("is a device, which no package may bring"),
+        b'6' => return Err("is a FIFO, which no package may bring"),
+        b'S' => return Err("is a sparse file, which is not supported"),
+        _ => return Err("is of a type that no package may bring"),
+    })
+}
+
+/// The name with ustar's prefix.
+fn joined_name(header: &Header) -> Result<Vec<u8>, &'static str> {
+    let name = text(&header.as_old().name)?;
+    let prefix = header.as_ustar().map_or(Ok(&[][..]), |ustar| text(&ustar.prefix))?;
+    if prefix.is_empty() { Ok(name.to_vec()) } else { Ok([prefix, b"/", name].concat()) }
+}
+
+/// The sum of all bytes, with the checksum itself taken as spaces.
+fn checksum(block: &[u8; BLOCK]) -> u64 {
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    sum(&block[..148]) + 8 * u64::from(b' ') + sum(&block[156..])
+}
+
+/// A text up to its NUL; behind it only NULs, so that no two readers see different names.
+fn text(field: &[u8]) -> Result<&[u8], &'static str> {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    if field[end..].iter().all(|byte| *byte == 0) {
+        Ok(&field[..end])
+    } else {
+        Err("has bytes behind the NUL of a text")
+    }
+}
+
+/// An octal number, or GNU's base-256 one; never negative, at most 2^63-1.
+fn number(field: &[u8]) -> Result<u64, &'static str> {
+    if field[0] < 0x80 {
+        return octal(field);
+    }
+    if field[0] != 0x80 {
+        return Err("has a number that is negative or too large");
+    }
+    let (high, low) = field[1..].split_at(field.len().saturating_sub(9));
+    let value = low.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    if high.iter().any(|byte| *byte != 0) || value > i64::MAX as u64 {
+        return Err("has a number that is negative or too large");
+    }
+    Ok(value)
+}
+
+/// Octal digits behind optional spaces, up to a NUL or space; behind that nothing else.
+fn octal(field: &[u8]) -> Result<u64, &'static str> {
+    let start = field.iter().position(|byte| *byte != b' ').unwrap_or(field.len());
+    let length = field[start..].iter().position(|byte| !matches!(byte, b'0'..=b'7')).unwrap_or(field.len() - start);
+    let (digits, rest) = field[start..].split_at(length);
+    if digits.is_empty() || !rest.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Err("has a number that is not octal");
+    }
+    // At most 12 digits of 3 bits.
+    Ok(digits.iter().fold(0, |value, digit| value << 3 | u64::from(digit - b'0')))
+}

@@ -1,0 +1,160 @@
+//! The command line: one file a command, each its arguments and one call into `ops`.
+
+mod files;
+mod hook;
+mod index;
+mod info;
+mod install;
+mod list;
+mod pack;
+mod remove;
+mod sync;
+mod upgrade;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{ErrorKind, Result};
+use crate::ops::{DryRun, Options};
+use crate::output::{Output, Wanted};
+
+/// A package manager whose hooks cannot escape.
+#[derive(Debug, Parser)]
+#[command(name = "packets", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Examples:\n  packets sync https://example.org/index.db\n  packets install jq ripgrep\n  packets install ./mytool.pkt.tar.zst --dry-run\n  packets remove jq")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Work on the system in this folder instead of the running one
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Use this repository instead of the synced index: a folder, or the URL of an index.db
+    #[arg(long, global = true, value_name = "PATH|URL")]
+    repo: Option<String>,
+    /// Read this config instead of /etc/packets/config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer every question with yes; never approves permissions
+    #[arg(long, short, global = true)]
+    yes: bool,
+    /// Show what would happen and change nothing; hooks run on a view. =plan: stop at the plan, fetch nothing
+    #[arg(long, global = true, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "hooks")]
+    dry_run: Option<DryRun>,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print only errors and results
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print more about what is done
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print how long each stage took
+    #[arg(long, global = true)]
+    timings: bool,
+    /// Fail at once when another run holds the lock
+    #[arg(long, global = true)]
+    no_wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Install(install::Install),
+    Remove(remove::Remove),
+    Upgrade(upgrade::Upgrade),
+    Sync(sync::Sync),
+    List(list::List),
+    Info(info::Info),
+    Files(files::Files),
+    Pack(pack::Pack),
+    Index(index::Index),
+    Hook(hook::Hook),
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    // A closed pipe ends the output, not the transaction; and what is made has the modes that are asked for.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            let _ = error.print();
+            return if usage { ExitCode::from(ErrorKind::Usage.exit_code()) } else { ExitCode::SUCCESS };
+        }
+    };
+    let output = Output::new(Wanted {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+        verbose: cli.global.verbose,
+        timings: cli.global.timings,
+        dry_run: cli.global.dry_run.is_some() || matches!(cli.command, Command::Hook(_)),
+    });
+    let options = options(&cli.global);
+    match run(cli.command, &options, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn options(global: &Global) -> Options {
+    Options {
+        root: global.root.clone(),
+        repo: global.repo.clone(),
+        config: global.config.clone(),
+        yes: global.yes,
+        dry_run: global.dry_run,
+        wait: !global.no_wait,
+    }
+}
+
+fn run(command: Command, options: &Options, output: &Output) -> Result<()> {
+    match command {
+        Command::Install(args) => args.run(options, output),
+        Command::Remove(args) => args.run(options, output),
+        Command::Upgrade(args) => args.run(options, output),
+        Command::Sync(args) => args.run(options, output),
+        Command::List(args) => args.run(options, output),
+        Command::Info(args) => args.run(options, output),
+        Command::Files(args) => args.run(options, output),
+        Command::Pack(args) => args.run(options, output),
+        Command::Index(args) => args.run(options, output),
+        Command::Hook(args) => args.run(options, output),
+    }
+}
+
+/// `NAME=PATH` of `--grant`.
+#[derive(Debug, Clone)]
+pub(crate) struct GrantArgument(pub(crate) crate::ops::ExtraGrant);
+
+impl std::str::FromStr for GrantArgument {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (name, path) = text.split_once('=').ok_or("expected NAME=PATH, e.g. nginx=/etc/nginx")?;
+        let package = name.parse().map_err(|error| format!("{error}"))?;
+        let path = crate::config::AbsolutePath::try_from(path.to_owned())?;
+        Ok(Self(crate::ops::ExtraGrant { package, path: path.0 }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,115 @@
+//! Fetching an index: bytes into a temporary file beside the one that they may replace.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+
+use packets_hook_runtime::folder::{self, Folder, Rename};
+use packets_plugin_api::fetch::{Candidate, FetchSource, Opened};
+
+use super::transfer::{self, Stopped};
+use super::{Fetcher, LOGIN_HINT, shown};
+use crate::cache::remove_stale;
+use crate::durable::random_name;
+use crate::error::{Context, Error, ErrorKind, Result};
+
+/// What the names of indexes begin with that are not verified yet.
+const UNVERIFIED: &str = ".index-";
+
+/// An index that has been fetched and not looked at. It is gone with this value,
+/// unless it is [published](Self::publish).
+#[derive(Debug)]
+pub struct FetchedIndex {
+    folder: Folder,
+    name: Option<String>,
+    file: File,
+    size: u64,
+}
+
+impl FetchedIndex {
+    /// Its name for now, in the folder that was given.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+    /// The open file, at its beginning.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Gives it its name, in one step and durably; what stood there is replaced. Until
+    /// then that stays as it was (M22). Anyone may read it.
+    ///
+    /// # Errors
+    /// Storage; then nothing has changed.
+    pub fn publish(mut self, as_name: &str) -> Result<()> {
+        let named = || format!("cannot put the new index in place as {as_name}");
+        folder::set_mode(&self.file, 0o644).context(named)?;
+        self.file.sync_all().context(named)?;
+        self.folder.rename(self.name(), &self.folder, as_name, Rename::Replace).context(named)?;
+        self.name = None;
+        self.folder.sync().context(named)
+    }
+}
+
+impl Drop for FetchedIndex {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = self.folder.remove_file(name);
+        }
+    }
+}
+
+impl Fetcher<'_> {
+    /// All bytes of the index at `location`, a URL or an absolute path, in a temporary
+    /// file of `into`. Nothing is known of them but that they are not too many.
+    ///
+    /// # Errors
+    /// Request, where no source understands the location; network, where nothing or a web
+    /// page came; integrity, where too much came; storage, where it cannot be written.
+    pub fn fetch_index(&self, location: &str, into: &Folder) -> Result<FetchedIndex> {
+        let named = || format!("cannot fetch the index {}", shown(location));
+        let Some(source) = self.sources.iter().find(|source| source.claims(location)) else {
+            let names: Vec<_> = self.sources.iter().map(|source| source.name()).collect();
+            let problem = format!("no source that is in use ({}) understands this place", names.join(", "));
+            return Err(Error::request(named()).caused_by(problem));
+        };
+        self.index_from(source.as_ref(), location, into).map_err(|error| error.within(named()))
+    }
+
+    fn index_from(&self, source: &dyn FetchSource, location: &str, into: &Folder) -> Result<FetchedIndex> {
+        let Opened { mut reader, size, .. } =
+            source.open(&Candidate { location: location.to_owned(), size: None }, 0)?;
+        if let Some(size) = size.filter(|size| *size > self.limits.index) {
+            let problem = format!("it announces {size} bytes, and an index has at most {}", self.limits.index);
+            return Err(Error::integrity(problem));
+        }
+        let mut index = new_file(into)?;
+        let came = transfer::copy(&mut reader, &mut index.file, self.limits.index, &self.limits, &mut |_| {});
+        let came = came.map_err(|stopped| {
+            let kind = match stopped {
+                Stopped::Source(_) | Stopped::TooSlow => ErrorKind::Network,
+                Stopped::TooLarge(_) => ErrorKind::Integrity,
+                Stopped::Disk(_) => ErrorKind::Storage,
+            };
+            Error::new(kind, stopped.to_string())
+        })?;
+        if transfer::is_web_page(&came.front) {
+            return Err(Error::new(ErrorKind::Network, "the place answered with a web page").hint(LOGIN_HINT));
+        }
+        index.size = came.size;
+        index.file.seek(SeekFrom::Start(0)).context(|| "cannot read the temporary file".to_owned())?;
+        Ok(index)
+    }
+}
+
+fn new_file(into: &Folder) -> Result<FetchedIndex> {
+    let named = || "cannot make a temporary file for the index".to_owned();
+    remove_stale(into, UNVERIFIED);
+    let folder = into.again().context(named)?;
+    let name = format!("{UNVERIFIED}{}", random_name().context(named)?);
+    let file = folder.create(&name, 0o600).context(named)?;
+    Ok(FetchedIndex { folder, name: Some(name), file, size: 0 })
+}

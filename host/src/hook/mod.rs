@@ -1,0 +1,89 @@
+//! The hooks of a transaction, on one staged view of the target.
+//!
+//! Remove hooks run first, in reverse dependency order, then install hooks in
+//! dependency order, each seeing what those before it did. Nothing on the target
+//! changes here.
+
+mod permissions;
+mod records;
+mod run;
+
+use packets_hook_runtime::view::Change;
+use packets_plugin_api::hook::HookSource;
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{FileRecord, InstalledPackage};
+
+pub use permissions::{Approvals, Permitted};
+pub use records::StoredOwners;
+pub(crate) use records::hash;
+pub use run::{Hooks, Runners};
+
+use crate::manifest::Manifest;
+use crate::ops::{HookOutcome, Kept};
+use crate::unpack::Staged;
+
+/// An installed package that goes, or whose place another one takes.
+#[derive(Debug)]
+pub struct Leaving {
+    /// What is on record of it.
+    pub package: InstalledPackage,
+    /// All its paths.
+    pub files: Vec<FileRecord>,
+    /// Its manifest, where it could be read and is the one on record.
+    pub manifest: Option<Manifest>,
+    /// Its remove hook, where it is the one on record.
+    pub hook: Option<HookSource>,
+    /// The package that takes its place.
+    pub replaced_by: Option<PackageName>,
+}
+
+/// An unpacked package and where it is going to stand.
+#[derive(Debug)]
+pub struct Arriving {
+    /// The package in staging.
+    pub staged: Staged,
+    /// Its folder below the target's root.
+    pub folder: RelPath,
+    /// What will be on record of it.
+    pub package: InstalledPackage,
+}
+
+/// A transaction whose hooks have all run: what will change is known. Only this
+/// module makes one.
+#[derive(Debug)]
+pub struct Hooked {
+    arriving: Vec<Arriving>,
+    leaving: Vec<Leaving>,
+    changes: Vec<Change>,
+    records: Vec<(PackageName, Vec<FileRecord>)>,
+    outcomes: Vec<HookOutcome>,
+    kept: Vec<Kept>,
+}
+
+impl Hooked {
+    /// The packages that will stand, in order.
+    pub fn arriving(&self) -> &[Arriving] {
+        &self.arriving
+    }
+    /// The packages that will be gone, or replaced.
+    pub fn leaving(&self) -> &[Leaving] {
+        &self.leaving
+    }
+    /// What changes outside the packages' folders, parents first.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+    /// All paths of each arriving package.
+    pub fn records(&self) -> &[(PackageName, Vec<FileRecord>)] {
+        &self.records
+    }
+    /// What each hook did, in order.
+    pub fn outcomes(&self) -> &[HookOutcome] {
+        &self.outcomes
+    }
+    /// Files under /etc that the administrator has changed and that stay.
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+}

@@ -1,0 +1,115 @@
+//! What a package's hooks may reach: never more than somebody approved.
+
+use packets_hook_runtime::sandbox;
+use packets_plugin_api::hook::{Denial, Grant};
+use packets_plugin_api::ident::{Family, PackageName};
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::Storage;
+
+use crate::config::Sandbox;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Permissions;
+use crate::ops::ExtraGrant;
+
+/// Everything that approves.
+#[derive(Debug)]
+pub struct Approvals<'a> {
+    /// The config.
+    pub sandbox: &'a Sandbox,
+    /// `--grant`.
+    pub extra: &'a [ExtraGrant],
+    /// The folder for programs, canonical.
+    pub bin_dir: &'a RelPath,
+    /// A dry run goes on with what is asked for, and says so.
+    pub dry_run: bool,
+}
+
+/// What a package's hooks get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permitted {
+    /// In force.
+    pub grant: Grant,
+    /// Asked for and approved by nobody; in force in a dry run only.
+    pub would_ask: Option<Grant>,
+}
+
+impl Approvals<'_> {
+    /// What the hooks of a package get that asks for `asked`.
+    ///
+    /// # Errors
+    /// Something that nobody has approved, with the lines that would.
+    pub fn permit(&self, name: &PackageName, family: &Family, asked: &Permissions, storage: &dyn Storage) -> Result<Permitted> {
+        let allow = sandbox::default_allow(&self.sandbox.allow, self.bin_dir, name)
+            .map_err(|error| Error::request("cannot use the config's Sandbox.allow").because(&error))?;
+        let extra = self.extra.iter().filter(|extra| extra.package == *name).map(|extra| extra.path.clone()).collect();
+        let stored = storage.approvals(name, family)?;
+        let mut parts = vec![
+            Grant { allow, ..Grant::default() },
+            Grant { write: extra, ..Grant::default() },
+            self.sandbox.granted(name, family),
+        ];
+        parts.extend(stored.into_iter().map(|approval| approval.grant));
+        let approved = sandbox::merge(&parts);
+        let asked = Grant { allow: Vec::new(), write: asked.write.clone(), read: asked.read.clone(), replace: asked.replace.clone() };
+        let missing = sandbox::missing(&asked, &approved);
+        if missing == Grant::default() {
+            return Ok(Permitted { grant: approved, would_ask: None });
+        }
+        if self.dry_run {
+            return Ok(Permitted { grant: sandbox::merge([&approved, &asked]), would_ask: Some(missing) });
+        }
+        Err(Error::new(ErrorKind::Hook, format!("the hooks of {name} ask for what nobody has approved"))
+            .caused_by(describe(&missing))
+            .hint(format!("to approve it, add to /etc/packets/config.toml:\n{}", policy(name, family, &missing))))
+    }
+}
+
+fn absolute(paths: &[RelPath]) -> Vec<String> {
+    paths.iter().map(RelPath::absolute).collect()
+}
+
+fn describe(grant: &Grant) -> String {
+    let part = |verb: &str, paths: &[RelPath]| (!paths.is_empty()).then(|| format!("{verb} {}", absolute(paths).join(", ")));
+    let parts = [part("write in", &grant.write), part("read", &grant.read), part("replace", &grant.replace)];
+    format!("they want to {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+}
+
+/// The `[[Sandbox.grant]]` that gives `grant` to the package.
+fn policy(name: &PackageName, family: &Family, grant: &Grant) -> String {
+    let mut text = format!("[[Sandbox.grant]]\npackage = \"{name}\"\n");
+    if !family.is_none() {
+        text.push_str(&format!("family = {}\n", toml::Value::from(family.as_str())));
+    }
+    for (right, paths) in [("write", &grant.write), ("read", &grant.read), ("replace", &grant.replace)] {
+        if !paths.is_empty() {
+            text.push_str(&format!("{right} = {}\n", toml::Value::from(absolute(paths))));
+        }
+    }
+    text
+}
+
+/// The error for a hook that tried what it may not.
+pub(super) fn denied(name: &PackageName, family: &Family, hook: &str, denials: &[Denial]) -> Error {
+    let mut error = Error::new(ErrorKind::Hook, format!("{hook} of {name} tried what it may not"));
+    let mut grant = Grant::default();
+    for denial in denials {
+        let path = packets_plugin_api::ident::escape(&denial.path, 200);
+        error = error.caused_by(format!("{hook}:{}: {} {path}: {}", denial.line, denial.operation, denial.reason));
+        if let Some(line) = &denial.would_allow
+            && let Ok(path) = RelPath::from_absolute(&line.path)
+        {
+            let list = match line.right.as_str() {
+                "read" => &mut grant.read,
+                "replace" => &mut grant.replace,
+                _ => &mut grant.write,
+            };
+            if !list.contains(&path) {
+                list.push(path);
+            }
+        }
+    }
+    if grant == Grant::default() {
+        return error.hint("nothing can allow this");
+    }
+    error.hint(format!("if you trust it with that, add to /etc/packets/config.toml:\n{}", policy(name, family, &grant)))
+}

@@ -1,0 +1,114 @@
+//! What will be on record of a package after its hooks have run.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use packets_hook_runtime::folder::{Folder, Stat};
+use packets_hook_runtime::view::{Becomes, Change, Owners};
+use packets_plugin_api::hook::{Effect, EffectKind};
+use packets_plugin_api::ident::{Digest, PackageName};
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{FileKind, FileRecord, MadeBy, Storage, StorageError};
+use sha2::{Digest as _, Sha256};
+
+use super::{Arriving, Leaving};
+use crate::error::{Context, Result};
+
+/// The owners of paths as the storage has them.
+pub struct StoredOwners<'a>(pub &'a dyn Storage);
+
+impl Owners for StoredOwners<'_> {
+    fn owners(&self, path: &RelPath) -> Result<Vec<PackageName>, StorageError> {
+        Ok(self.0.owners(path)?.into_iter().map(|(name, _)| name).collect())
+    }
+}
+
+/// All paths of an arriving package, sorted: what it brought, what its hook did in its
+/// folder, and what its hook did elsewhere.
+pub(super) fn of_package(package: &Arriving, in_tree: &[Effect], changes: &[Change], leaving: &[Leaving]) -> Vec<FileRecord> {
+    let mut records: BTreeMap<RelPath, FileRecord> = BTreeMap::new();
+    let mut insert = |path: RelPath, made_by: MadeBy, kind: FileKind| {
+        records.insert(path.clone(), FileRecord { path, made_by, kind, displaced: None });
+    };
+    for file in package.staged.files() {
+        if let Ok(path) = package.folder.join(&file.path) {
+            insert(path, MadeBy::Data, file.kind.clone());
+        }
+    }
+    let name = &package.package.name;
+    let mut gone = Vec::new();
+    for effect in in_tree {
+        match kind_of_effect(&effect.becomes) {
+            Some(kind) => insert(effect.path.clone(), MadeBy::Hook, kind),
+            None => gone.push(effect.path.clone()),
+        }
+    }
+    for change in changes.iter().filter(|change| change.by.contains(name)) {
+        if let Some(kind) = kind_of_change(&change.becomes) {
+            insert(change.path.clone(), MadeBy::Hook, kind);
+        }
+    }
+    records.retain(|path, _| !gone.iter().any(|gone| path.starts_with(gone)));
+    // What an older release displaced is still displaced.
+    for old in leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name)).flat_map(|old| &old.files) {
+        if let (Some(kept), Some(record)) = (&old.displaced, records.get_mut(&old.path)) {
+            record.displaced = Some(kept.clone());
+        }
+    }
+    records.into_values().collect()
+}
+
+fn kind_of_effect(becomes: &EffectKind) -> Option<FileKind> {
+    Some(match becomes {
+        EffectKind::File { mode, size, sha256 } => FileKind::File { mode: *mode, size: *size, sha256: *sha256 },
+        EffectKind::Symlink { asked, stored } => FileKind::Symlink { asked: asked.clone(), stored: stored.clone() },
+        EffectKind::Folder { mode } => FileKind::Folder { mode: *mode },
+        EffectKind::Absent => return None,
+    })
+}
+
+fn kind_of_change(becomes: &Becomes) -> Option<FileKind> {
+    Some(match becomes {
+        Becomes::File { mode, size, sha256, .. } => FileKind::File { mode: *mode, size: *size, sha256: *sha256 },
+        Becomes::Symlink { asked, stored } => FileKind::Symlink { asked: asked.clone(), stored: stored.clone() },
+        Becomes::Folder { mode } => FileKind::Folder { mode: *mode },
+        Becomes::Absent => return None,
+    })
+}
+
+/// Whether a file under /etc holds other bytes than these.
+pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bool> {
+    if path.components().next() != Some("etc") {
+        return Ok(false);
+    }
+    let named = || format!("cannot read {}", path.absolute());
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
+    let file = match root.walk(&parent).and_then(|folder| folder.read(name)) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => return Ok(false),
+        Err(error) => return Err(error).context(named),
+    };
+    Ok(hash(file).context(named)? != sha256)
+}
+
+/// What stands at a path on the disk.
+pub(super) fn stands_at(root: &Folder, path: &RelPath) -> Result<Option<Stat>> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let folder = match root.walk(&parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        walked => walked.context(|| format!("cannot look at {}", path.absolute()))?,
+    };
+    folder.stat(name).context(|| format!("cannot look at {}", path.absolute()))
+}
+
+/// The SHA-256 of all that is left of a reader.
+pub(crate) fn hash(mut reader: impl Read) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(Digest::from_bytes(hasher.finalize().into())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}

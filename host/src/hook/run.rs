@@ -1,0 +1,382 @@
+//! Running the hooks, one after the other.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use packets_hook_runtime::folder::Folder;
+use packets_hook_runtime::view::{Becomes, Change, HookContext, Overlay, ViewLimits};
+use packets_plugin_api::hook::{Grant, HookCall, HookKind, HookLog, HookReport, HookRunner, HookSource};
+use packets_plugin_api::ident::{Family, PackageName, TransactionId};
+use packets_plugin_api::registry::Registry;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{FileKind, MadeBy, Storage};
+
+use super::permissions::{Approvals, Permitted, denied};
+use super::records::{self, StoredOwners};
+use super::{Arriving, Hooked, Leaving};
+use crate::config::{OnDenied, Sandbox};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::manifest::{self, Permissions};
+use crate::ops::{HookOutcome, Kept};
+use crate::report::{Event, Events};
+
+/// Makes hook runners when the first hook is met: a command without hooks pays nothing.
+pub struct Runners<'a> {
+    registry: &'a Registry,
+    sandbox: &'a Sandbox,
+    made: OnceCell<Vec<Arc<dyn HookRunner>>>,
+}
+
+impl<'a> Runners<'a> {
+    /// All runners of the registry.
+    pub fn new(registry: &'a Registry, sandbox: &'a Sandbox) -> Self {
+        Self { registry, sandbox, made: OnceCell::new() }
+    }
+
+    /// The runner for a hook.
+    ///
+    /// # Errors
+    /// None handles it.
+    pub fn for_hook(&self, hook: &HookSource) -> Result<&Arc<dyn HookRunner>> {
+        let limits = self.sandbox.hook_limits();
+        let made = self.made.get_or_init(|| self.registry.hooks().map(|(_, factory)| factory(&limits)).collect());
+        made.iter().find(|runner| runner.handles(hook)).ok_or_else(|| {
+            Error::new(ErrorKind::Hook, format!("no hook runner handles {}", hook.name)).hint("hooks are Lua scripts, *.lua")
+        })
+    }
+}
+
+/// What all hooks of a transaction have in common.
+pub struct Hooks<'a> {
+    /// The runners.
+    pub runners: Runners<'a>,
+    /// What approves.
+    pub approvals: Approvals<'a>,
+    /// What is on record.
+    pub storage: &'a dyn Storage,
+    /// The target's root, to look at what stands there.
+    pub root: &'a Folder,
+    /// The folder of all packages, canonical.
+    pub packages_dir: &'a RelPath,
+    /// The transaction.
+    pub transaction: &'a TransactionId,
+    /// Its time in seconds since 1970.
+    pub time: u64,
+    /// Whether remove hooks run.
+    pub run_remove_hooks: bool,
+    /// Whether changed files under /etc go too.
+    pub purge: bool,
+    /// Told what happens.
+    pub events: &'a dyn Events,
+}
+
+struct Log<'a> {
+    package: &'a PackageName,
+    events: &'a dyn Events,
+    lines: Vec<String>,
+}
+
+impl HookLog for Log<'_> {
+    fn line(&mut self, line: &str) {
+        self.events.event(&Event::HookLine { package: self.package, line });
+        self.lines.push(line.to_owned());
+    }
+}
+
+/// One hook about to run.
+struct One<'a> {
+    package: &'a PackageName,
+    family: &'a Family,
+    folder: &'a RelPath,
+    kind: HookKind,
+    hook: &'a HookSource,
+    readable: Vec<RelPath>,
+    permitted: Permitted,
+    may_replace: Vec<PackageName>,
+}
+
+impl Hooks<'_> {
+    /// Runs all hooks.
+    ///
+    /// # Errors
+    /// The first hook that fails or is denied; nothing has changed.
+    pub fn run(&self, mut overlay: Overlay, arriving: Vec<Arriving>, leaving: Vec<Leaving>) -> Result<Hooked> {
+        // Who is not approved is refused before the first hook of anyone runs.
+        let permitted = arriving.iter().map(|package| self.permit(package)).collect::<Result<Vec<_>>>()?;
+        let mut outcomes = Vec::new();
+        let mut kept = BTreeSet::new();
+        for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
+            outcomes.extend(self.run_remove(&mut overlay, package)?);
+            self.take_away(&mut overlay, package, &[], &mut kept, &leaving)?;
+            overlay.hide(&package.package.folder).map_err(failed)?;
+        }
+        for (package, permitted) in arriving.iter().zip(permitted) {
+            let tree = package.staged.tree().again().context(|| format!("cannot open the staged {}", package.package.name))?;
+            overlay.place(&package.package.name, &package.folder, tree).map_err(failed)?;
+            let old: Vec<&Leaving> = leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(&package.package.name)).collect();
+            let outcome = self.run_install(&mut overlay, package, permitted, &old)?;
+            let made: Vec<RelPath> =
+                outcome.iter().flat_map(|outcome| outcome.report.effects.iter().map(|effect| effect.path.clone())).collect();
+            outcomes.extend(outcome);
+            for old in old {
+                self.take_away(&mut overlay, old, &made, &mut kept, &leaving)?;
+                if old.package.folder != package.folder {
+                    overlay.hide(&old.package.folder).map_err(failed)?;
+                }
+            }
+        }
+        self.conclude(overlay, arriving, leaving, outcomes, kept)
+    }
+
+    /// Runs the install hook of a package and then its remove hook, on the view alone.
+    ///
+    /// # Errors
+    /// A hook that fails or is denied.
+    pub fn test(&self, overlay: &mut Overlay, package: &Arriving) -> Result<Vec<HookOutcome>> {
+        let permitted = self.permit(package)?;
+        let name = &package.package.name;
+        let tree = package.staged.tree().again().context(|| format!("cannot open the staged {name}"))?;
+        overlay.place(name, &package.folder, tree).map_err(failed)?;
+        let mut outcomes: Vec<HookOutcome> = self.run_install(overlay, package, permitted.clone(), &[])?.into_iter().collect();
+        let hooks = &package.staged.manifest().hooks;
+        if let Some(remove) = &hooks.remove {
+            let one = One {
+                package: name,
+                family: &package.package.family,
+                folder: &package.folder,
+                kind: HookKind::Remove,
+                hook: &package.staged.hook(remove)?,
+                readable: readable(hooks),
+                permitted,
+                may_replace: Vec::new(),
+            };
+            outcomes.push(self.run_one(overlay, one)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn conclude(
+        &self,
+        mut overlay: Overlay,
+        arriving: Vec<Arriving>,
+        leaving: Vec<Leaving>,
+        outcomes: Vec<HookOutcome>,
+        kept: BTreeSet<RelPath>,
+    ) -> Result<Hooked> {
+        let mut changes = overlay.changes().map_err(failed)?;
+        changes.retain(|change| !(matches!(change.becomes, Becomes::Absent) && kept.contains(&change.path)));
+        let mut kept: Vec<Kept> = kept.into_iter().map(|path| Kept { was: path.clone(), now: path }).collect();
+        let mut records = Vec::with_capacity(arriving.len());
+        for package in &arriving {
+            let in_tree = overlay.fold_into_tree(&package.folder).map_err(failed)?;
+            records.push((package.package.name.clone(), records::of_package(package, &in_tree, &changes, &leaving)));
+        }
+        if !self.purge {
+            self.keep_edited(&mut changes, &mut records, &leaving, &mut kept)?;
+        }
+        Ok(Hooked { arriving, leaving, changes, records, outcomes, kept })
+    }
+
+    fn permit(&self, package: &Arriving) -> Result<Permitted> {
+        let manifest = package.staged.manifest();
+        let asked = if manifest.hooks.install.is_some() || manifest.hooks.remove.is_some() {
+            manifest.permissions.clone()
+        } else {
+            Permissions::default()
+        };
+        self.approvals.permit(&package.package.name, &package.package.family, &asked, self.storage)
+    }
+
+    fn run_install(
+        &self,
+        overlay: &mut Overlay,
+        package: &Arriving,
+        permitted: Permitted,
+        old: &[&Leaving],
+    ) -> Result<Option<HookOutcome>> {
+        let manifest = package.staged.manifest();
+        let Some(name) = &manifest.hooks.install else { return Ok(None) };
+        let hook = package.staged.hook(name)?;
+        self.run_one(
+            overlay,
+            One {
+                package: &package.package.name,
+                family: &package.package.family,
+                folder: &package.folder,
+                kind: HookKind::Install,
+                hook: &hook,
+                readable: readable(&manifest.hooks),
+                permitted,
+                may_replace: old.iter().map(|old| old.package.name.clone()).collect(),
+            },
+        )
+        .map(Some)
+    }
+
+    fn run_remove(&self, overlay: &mut Overlay, package: &Leaving) -> Result<Option<HookOutcome>> {
+        let (true, Some(hook), Some(manifest)) = (self.run_remove_hooks, &package.hook, &package.manifest) else {
+            return Ok(None);
+        };
+        let (name, family) = (&package.package.name, &package.package.family);
+        // What was approved at the install may have been withdrawn since: then the hook runs with less.
+        let lenient = Approvals { dry_run: true, ..self.approvals };
+        let mut permitted = lenient.permit(name, family, &Permissions::default(), self.storage)?;
+        permitted.grant.replace.clear();
+        // What its own hooks made goes anyway: the hook may take it away itself.
+        let own = package.files.iter().filter(|file| file.made_by == MadeBy::Hook && !matches!(file.kind, FileKind::Symlink { .. }));
+        permitted.grant.allow.extend(own.map(|file| file.path.clone()).filter(|path| !path.starts_with(&package.package.folder)));
+        self.run_one(
+            overlay,
+            One {
+                package: name,
+                family,
+                folder: &package.package.folder,
+                kind: HookKind::Remove,
+                hook,
+                readable: readable(&manifest.hooks),
+                permitted,
+                may_replace: Vec::new(),
+            },
+        )
+        .map(Some)
+        .map_err(|error| error.hint(format!("nothing was changed; `packets remove {name} --no-hooks` removes by record alone")))
+    }
+
+    fn run_one(&self, overlay: &mut Overlay, one: One<'_>) -> Result<HookOutcome> {
+        let hook_name = one.hook.name.as_str();
+        let named = |error: Error| error.within(format!("the {} hook of {} failed", one.kind, one.package));
+        let runner = self.runners.for_hook(one.hook).map_err(named)?;
+        let owners = StoredOwners(self.storage);
+        let limits = ViewLimits { operations: self.approvals.sandbox.operations(one.package, one.family), ..ViewLimits::default() };
+        let context = HookContext {
+            package: one.package.clone(),
+            kind: one.kind,
+            folder: one.folder.clone(),
+            readable: one.readable.iter().map(|path| one.folder.join(path)).collect::<Result<_, _>>()?,
+            grant: one.permitted.grant.clone(),
+            may_replace: one.may_replace.clone(),
+            owners: &owners,
+            limits,
+        };
+        let call = self.call(&one);
+        let mut log = Log { package: one.package, events: self.events, lines: Vec::new() };
+        let mut session = overlay.begin(context).map_err(failed)?;
+        let ran = runner.run(one.hook, &call, &one.permitted.grant, &mut session, &mut log);
+        if let Err(error) = ran {
+            let denials = session.denials().to_vec();
+            session.abandon();
+            let error = named(Error::from(error));
+            return Err(match denials.as_slice() {
+                [] => error,
+                // A script that gives up after a denial: the denial is the reason.
+                denials => denied(one.package, one.family, hook_name, denials).caused_by(error.to_string()),
+            });
+        }
+        let report = session.finish().map_err(failed)?;
+        self.judge(&one, hook_name, &report)?;
+        self.events.event(&Event::HookDone { package: one.package, report: &report });
+        Ok(HookOutcome {
+            package: one.package.clone(),
+            hook: one.kind,
+            report,
+            would_ask: one.permitted.would_ask.filter(|grant| *grant != Grant::default()),
+            log: log.lines,
+        })
+    }
+
+    fn call(&self, one: &One<'_>) -> HookCall {
+        HookCall {
+            package: one.package.clone(),
+            kind: one.kind,
+            transaction: self.transaction.clone(),
+            time: self.time,
+            packages_dir: self.packages_dir.absolute(),
+            bin_dir: self.approvals.bin_dir.absolute(),
+            data_dir: format!("{}/data", one.folder.absolute()),
+        }
+    }
+
+    fn judge(&self, one: &One<'_>, hook: &str, report: &HookReport) -> Result<()> {
+        if report.denials.is_empty() {
+            return Ok(());
+        }
+        let error = denied(one.package, one.family, hook, &report.denials);
+        match self.approvals.sandbox.on_denied {
+            OnDenied::Fail => Err(error),
+            OnDenied::Warn => {
+                self.events.event(&Event::Warning(&error.to_string()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes away what hooks made for a package that goes, but what is in `made`.
+    fn take_away(
+        &self,
+        overlay: &mut Overlay,
+        package: &Leaving,
+        made: &[RelPath],
+        kept: &mut BTreeSet<RelPath>,
+        leaving: &[Leaving],
+    ) -> Result<()> {
+        let outside = |path: &RelPath| !path.starts_with(&package.package.folder);
+        let mut paths: Vec<_> =
+            package.files.iter().filter(|file| file.made_by == MadeBy::Hook && outside(&file.path) && !made.contains(&file.path)).collect();
+        paths.sort_by(|a, b| b.path.cmp(&a.path));
+        for file in paths {
+            let others = self.storage.owners(&file.path)?;
+            let stays = |name: &PackageName| !leaving.iter().any(|gone| gone.package.name == *name);
+            if others.iter().any(|(name, _)| stays(name)) {
+                continue;
+            }
+            if let FileKind::File { sha256, .. } = &file.kind
+                && !self.purge
+                && records::edited(self.root, &file.path, *sha256)?
+            {
+                kept.insert(file.path.clone());
+                continue;
+            }
+            overlay.drop_path(&package.package.name, &file.path).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// A file under /etc that the administrator has changed stays; the new one goes beside it.
+    fn keep_edited(
+        &self,
+        changes: &mut [Change],
+        records: &mut [(PackageName, Vec<packets_plugin_api::storage::FileRecord>)],
+        leaving: &[Leaving],
+        kept: &mut Vec<Kept>,
+    ) -> Result<()> {
+        for change in changes.iter_mut() {
+            let Becomes::File { sha256: new, .. } = &change.becomes else { continue };
+            let before = leaving.iter().flat_map(|gone| &gone.files).find(|file| file.path == change.path);
+            let Some(FileKind::File { sha256: old, .. }) = before.map(|file| &file.kind) else { continue };
+            if old == new || !records::edited(self.root, &change.path, *old)? || !records::edited(self.root, &change.path, *new)? {
+                continue;
+            }
+            let was = change.path.clone();
+            let beside: RelPath = format!("{}.new", was.as_str()).parse()?;
+            change.old = records::stands_at(self.root, &beside)?;
+            change.path = beside.clone();
+            for (_, files) in records.iter_mut() {
+                if let Some(file) = files.iter().find(|file| file.path == was) {
+                    let twin = packets_plugin_api::storage::FileRecord { path: beside.clone(), ..file.clone() };
+                    files.push(twin);
+                }
+            }
+            kept.push(Kept { was: was.clone(), now: was });
+        }
+        Ok(())
+    }
+}
+
+fn readable(hooks: &manifest::Hooks) -> Vec<RelPath> {
+    manifest::FILE_NAME.parse().into_iter().chain(hooks.files().cloned()).collect()
+}
+
+fn failed(error: packets_hook_runtime::view::OverlayError) -> Error {
+    Error::storage("the staged view failed").because(&error)
+}

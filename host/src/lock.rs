@@ -1,0 +1,84 @@
+//! One writing run at a time.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use packets_hook_runtime::folder::Folder;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+use crate::report::{Event, Events};
+
+/// The lock on a target; given back when it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+const NAME: &str = "lock";
+
+impl Lock {
+    /// Takes the lock in `folder`, waiting for another run unless `wait` is false.
+    /// `command` is what another run is told that waits for this one.
+    pub fn take(folder: &Folder, command: &str, wait: bool, events: &dyn Events) -> Result<Self> {
+        let named = || "cannot take the lock /etc/packets/lock".to_owned();
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let mut file: File = openat(folder, NAME, flags, Mode::from_raw_mode(0o644)).context(named)?.into();
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let holder = holder(&mut file);
+                if !wait {
+                    return Err(Error::request(format!("another run holds the lock: {holder}")).hint("without --no-wait this run waits for it"));
+                }
+                events.event(&Event::Warning(&format!("waiting for {holder}")));
+                while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
+                    if error != Errno::INTR {
+                        return Err(error).context(named);
+                    }
+                }
+            }
+            Err(error) => return Err(error).context(named),
+        }
+        // For whoever waits; nothing depends on it.
+        let note = format!("{command} (process {})\n", std::process::id());
+        let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.take(200).read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => packets_plugin_api::ident::escape(text.trim(), 100),
+        _ => "another run".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Silent;
+
+    #[test]
+    fn c20_one_at_a_time_and_free_after_the_holder() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        let first = Lock::take(&folder, "install jq", false, &Silent).unwrap();
+        let error = Lock::take(&folder, "remove jq", false, &Silent).unwrap_err();
+        assert!(error.message().contains("install jq (process "), "{error}");
+        drop(first);
+        Lock::take(&folder, "remove jq", false, &Silent).unwrap();
+    }
+
+    #[test]
+    fn c21_a_planted_link_is_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("victim"), "keep").unwrap();
+        std::os::unix::fs::symlink("victim", home.path().join("lock")).unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        assert!(Lock::take(&folder, "install", false, &Silent).is_err());
+        assert_eq!(std::fs::read_to_string(home.path().join("victim")).unwrap(), "keep");
+    }
+}

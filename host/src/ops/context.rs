@@ -1,0 +1,190 @@
+//! What every command stands on: the target, its config, its record, its sources.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use packets_hook_runtime::sandbox;
+use packets_plugin_api::fetch::FetchSource;
+use packets_plugin_api::registry::{FetchSettings, Registry};
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{Access, Storage, StorageFormat};
+
+use super::Options;
+use crate::adopt::Version1;
+use crate::cache::Cache;
+use crate::config::{Config, MAX_CONFIG_SIZE};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::fetch::Fetcher;
+use crate::given;
+use crate::lock::Lock;
+use crate::report::Events;
+use crate::target::{Place, Target};
+
+const CONFIG_FOLDER: &str = "etc/packets";
+const STATE_FOLDER: &str = "var/lib/packets";
+const CONFIG: &str = "config.toml";
+const INDEX: &str = "index.db";
+const INSTALLED: &str = "installed.db";
+const STORAGE: &str = "sqlite";
+
+/// What a command is going to do with the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Only look.
+    Read,
+    /// Change it: the lock is taken, what is missing is made.
+    Write,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) target: Target,
+    pub(super) config: Config,
+    pub(super) registry: Registry,
+    pub(super) format: Arc<dyn StorageFormat>,
+    /// Canonical paths below the root.
+    pub(super) data: RelPath,
+    pub(super) bin: RelPath,
+    config_folder: RelPath,
+    _lock: Option<Lock>,
+}
+
+impl Context {
+    /// Opens the target; for [`Mode::Write`] under its lock, for which `command` is the name.
+    pub(super) fn open(options: &Options, mode: Mode, command: &str, events: &dyn Events) -> Result<Self> {
+        let target = Target::open(options.root.as_deref(), mode == Mode::Write)?;
+        let registry = registry()?;
+        let format = format_of(&registry)?;
+        let wanted: RelPath = CONFIG_FOLDER.parse()?;
+        let (folder, lock) = match mode {
+            Mode::Read => (target.enter(&wanted)?, None),
+            Mode::Write => {
+                let place = target.enter_or_make(&wanted, 0o755)?;
+                let lock = Lock::take(&place.folder, command, options.wait, events)?;
+                (Some(place), Some(lock))
+            }
+        };
+        let config = read_config(options, folder.as_ref())?;
+        if let (Mode::Write, Some(place)) = (mode, &folder) {
+            write_missing_config(&config, place)?;
+        }
+        let config_folder = folder.map_or(wanted, |place| place.path);
+        let data = canonical(&target, &config.base.data_dir.0)?;
+        let bin = canonical(&target, &config.base.bin_dir.0)?;
+        Ok(Self { target, config, registry, format, data, bin, config_folder, _lock: lock })
+    }
+
+    fn config_file(&self, name: &str) -> Result<RelPath> {
+        Ok(self.config_folder.child(name)?)
+    }
+
+    /// Where the synced index is on this machine.
+    pub(super) fn index_file(&self) -> Result<PathBuf> {
+        Ok(self.target.on_machine(&self.config_file(INDEX)?))
+    }
+
+    /// The folder of the synced index.
+    pub(super) fn index_folder(&self) -> Result<Place> {
+        self.target.enter_or_make(&self.config_folder, 0o755)
+    }
+
+    /// The record of what is installed.
+    pub(super) fn storage(&self, mode: Mode) -> Result<Box<dyn Storage>> {
+        let file = self.target.on_machine(&self.config_file(INSTALLED)?);
+        let storage = match mode {
+            Mode::Read => self.format.open_installed(&file, Access::Read),
+            Mode::Write => self.format.open_installed(&file, Access::Write(&Version1::new(&self.target, &self.data, self.allowed()))),
+        };
+        Ok(storage?)
+    }
+
+    /// The allowed folders that hold no package's name.
+    fn allowed(&self) -> Vec<RelPath> {
+        let plain = self.config.sandbox.allow.iter().filter(|line| !line.contains("${"));
+        plain.filter_map(|line| RelPath::from_absolute(line).ok()).chain([self.bin.clone()]).collect()
+    }
+
+    /// Where the program's own things are, which no hook may reach.
+    pub(super) fn places(&self) -> Result<sandbox::Places> {
+        let mut packages = vec![self.data.clone()];
+        let last = canonical(&self.target, &self.config.base.last_data_dir.0)?;
+        if last != self.data {
+            packages.push(last);
+        }
+        Ok(sandbox::Places {
+            config: self.config_folder.clone(),
+            state: canonical(&self.target, &STATE_FOLDER.parse()?)?,
+            cache: canonical(&self.target, &self.config.base.cache_dir.0)?,
+            plugins: canonical(&self.target, &self.config.plugins.dir.0)?,
+            packages,
+            program: self.running_program(),
+        })
+    }
+
+    fn running_program(&self) -> Option<RelPath> {
+        let program = std::env::current_exe().ok()?;
+        let root = self.target.on_machine(&RelPath::root());
+        RelPath::from_absolute(&format!("/{}", program.strip_prefix(root).ok()?.to_str()?)).ok()
+    }
+
+    /// Everything that packages are fetched from. A run that changes nothing makes no cache.
+    pub(super) fn fetcher<'a>(&self, mode: Mode, events: &'a dyn Events) -> Result<Fetcher<'a>> {
+        let settings = FetchSettings { user_agent: concat!("packets/", env!("CARGO_PKG_VERSION")).to_owned() };
+        let used = &self.config.fetch.sources;
+        let sources: Vec<Arc<dyn FetchSource>> = self
+            .registry
+            .fetch_names()
+            .filter(|name| used.iter().any(|used| used == name) || *name == "file")
+            .filter_map(|name| Some(self.registry.fetch(name)?(&settings)))
+            .collect();
+        let cache_path = &self.config.base.cache_dir.0;
+        let cache = match mode {
+            Mode::Write => Some(self.target.enter_or_make(cache_path, 0o755)?),
+            Mode::Read => self.target.enter(cache_path)?,
+        };
+        Ok(Fetcher::new(sources, cache.map(|place| Cache::new(place.folder)), events))
+    }
+}
+
+fn registry() -> Result<Registry> {
+    crate::builtin::registry().map_err(|error| Error::new(ErrorKind::Bug, error.to_string()))
+}
+
+fn format_of(registry: &Registry) -> Result<Arc<dyn StorageFormat>> {
+    registry.storage(STORAGE).map(|make| make()).ok_or_else(|| Error::new(ErrorKind::Bug, "no storage is compiled in"))
+}
+
+/// The storage format, for commands that have no target.
+pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
+    format_of(&registry()?)
+}
+
+/// A folder's path with all links resolved; as written where it does not exist yet.
+fn canonical(target: &Target, path: &RelPath) -> Result<RelPath> {
+    Ok(target.enter(path)?.map_or_else(|| path.clone(), |place| place.path))
+}
+
+fn read_config(options: &Options, folder: Option<&Place>) -> Result<Config> {
+    if let Some(file) = &options.config {
+        return Config::parse(&given::read_text(file, MAX_CONFIG_SIZE)?, &file.display().to_string());
+    }
+    let Some(place) = folder else { return Ok(Config::default()) };
+    let name = place.path.child(CONFIG)?.absolute();
+    let named = || format!("cannot read the config {name}");
+    if place.folder.stat(CONFIG).context(named)?.is_none() {
+        return Ok(Config::default());
+    }
+    let file = place.folder.read(CONFIG).context(named)?;
+    Config::parse(&given::text_of(file, MAX_CONFIG_SIZE).context(named)?, &name)
+}
+
+/// The first writing command writes the defaults down, so that there is something to edit.
+fn write_missing_config(config: &Config, place: &Place) -> Result<()> {
+    let named = || "cannot write the config /etc/packets/config.toml".to_owned();
+    if place.folder.stat(CONFIG).context(named)?.is_some() {
+        return Ok(());
+    }
+    let text = toml::to_string(config).context(named)?;
+    crate::durable::write(&place.folder, CONFIG, text.as_bytes(), 0o644).context(named)
+}

@@ -1,0 +1,191 @@
+//! Packages that come from the command line or from a folder, without an index.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use packets_hook_runtime::folder::{Folder, Kind};
+use packets_plugin_api::ident::{Digest, PackageName};
+use rustix::fs::MemfdFlags;
+
+use crate::archive::{self, Bounds, Discard};
+use crate::error::{Context as _, Error, Result};
+use crate::given::{self, Given};
+use crate::hook::hash;
+use crate::manifest::{self, Manifest};
+use crate::pack;
+use crate::plan::{Candidate, Source};
+use crate::report::{Event, Events};
+
+/// The ending of package files.
+pub(super) const PACKAGE_ENDING: &str = ".tar.zst";
+
+/// The packages that were given, and where their bytes are.
+#[derive(Debug, Default)]
+pub(super) struct Loose {
+    found: Vec<(Candidate, PathBuf)>,
+    /// Folders that were packed for their digest, until their bytes are wanted.
+    packed: Mutex<BTreeMap<PackageName, PackageFile>>,
+}
+
+/// The bytes of a package file.
+#[derive(Debug)]
+pub(super) struct PackageFile {
+    /// Positioned at its start.
+    pub(super) file: File,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// Whether a word on the command line is a path and not a name.
+pub(super) fn is_path(word: &str) -> bool {
+    word.contains('/') || word.ends_with(PACKAGE_ENDING) || word == "."
+}
+
+impl Loose {
+    /// Takes up a package file or folder that the user named; returns the package's name.
+    pub(super) fn add_given(&mut self, path: &Path, events: &dyn Events) -> Result<PackageName> {
+        let source = Source::Given(path.display().to_string());
+        self.add(path, source, events)
+    }
+
+    /// Takes up every package in a folder: package files, and folders that hold a manifest.
+    pub(super) fn add_repository(&mut self, folder: &Folder, path: &Path, events: &dyn Events) -> Result<()> {
+        self.add_all(folder, path, true, events)
+    }
+
+    /// Takes up every package file in a folder.
+    pub(super) fn add_files(&mut self, folder: &Folder, path: &Path, events: &dyn Events) -> Result<()> {
+        self.add_all(folder, path, false, events)
+    }
+
+    fn add_all(&mut self, folder: &Folder, path: &Path, folders: bool, events: &dyn Events) -> Result<()> {
+        let named = || format!("cannot look through the repository {}", path.display());
+        for name in folder.list().context(named)? {
+            let Some(text) = name.to_str() else { continue };
+            let is_package = match folder.stat(&name).context(named)?.map(|stat| stat.kind) {
+                Some(Kind::File) => text.ends_with(PACKAGE_ENDING) && !text.starts_with('.'),
+                Some(Kind::Folder) if folders => folder.open(&name).context(named)?.stat("manifest.toml").context(named)?.is_some(),
+                _ => false,
+            };
+            if is_package {
+                let path = path.join(text);
+                let source = Source::Repository(path.display().to_string());
+                self.add(&path, source, events)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, source: Source, events: &dyn Events) -> Result<PackageName> {
+        let within = |error: Error| error.within(format!("cannot use the package {}", path.display()));
+        let (manifest, warnings, digest, size) = match given::open(path)? {
+            Given::Folder(folder) => {
+                let (manifest, warnings) = read_manifest(&folder).map_err(within)?;
+                (manifest, warnings, None, None)
+            }
+            Given::File(file) => {
+                let (digest, size, mut file) = measure(file).context(|| format!("cannot read {}", path.display()))?;
+                let bounds = Bounds { compressed: size, installed_size: None, available: None };
+                let summary = archive::read(&mut file, bounds, &mut Discard).map_err(within)?;
+                let (manifest, warnings) = (summary.manifest, summary.warnings);
+                (manifest, warnings, Some(digest), Some(size))
+            }
+        };
+        for warning in warnings {
+            events.event(&Event::Warning(&format!("{}: {warning}", path.display())));
+        }
+        let name = manifest.info.name.clone();
+        if let Some((_, other)) = self.found.iter().find(|(candidate, _)| candidate.name == name) {
+            return Err(Error::request(format!("{} and {} are both the package {name}", other.display(), path.display())));
+        }
+        self.found.push((candidate(manifest, digest, size, source), path.to_owned()));
+        Ok(name)
+    }
+
+    /// What was found, as candidates.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        self.found.iter().map(|(candidate, _)| candidate.clone()).collect()
+    }
+
+    /// The candidate with its file's digest: a folder is packed for it.
+    pub(super) fn complete(&self, candidate: &mut Candidate) -> Result<()> {
+        if candidate.digest.is_none() {
+            let packed = self.open(&candidate.name)?;
+            candidate.digest = Some(packed.digest);
+            candidate.size = Some(packed.size);
+            self.packed.lock().unwrap_or_else(PoisonError::into_inner).insert(candidate.name.clone(), packed);
+        }
+        Ok(())
+    }
+
+    /// The bytes of a package, if it is one of these.
+    pub(super) fn contains(&self, name: &PackageName) -> bool {
+        self.found.iter().any(|(candidate, _)| candidate.name == *name)
+    }
+
+    /// The bytes of a package: a folder is packed in memory.
+    pub(super) fn open(&self, name: &PackageName) -> Result<PackageFile> {
+        if let Some(packed) = self.packed.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
+            return Ok(packed);
+        }
+        let found = self.found.iter().find(|(candidate, _)| candidate.name == *name);
+        let (_, path) = found.ok_or_else(|| Error::request(format!("no package {name} was given")))?;
+        let named = || format!("cannot read {}", path.display());
+        let (digest, size, file) = match given::open(path)? {
+            Given::File(file) => measure(file).context(named)?,
+            Given::Folder(folder) => {
+                let mut memory = memory_file().context(named)?;
+                pack::pack(&folder, &mut memory).map_err(|error| error.within(format!("cannot pack {}", path.display())))?;
+                measure(memory).context(named)?
+            }
+        };
+        Ok(PackageFile { file, digest, size })
+    }
+}
+
+fn memory_file() -> io::Result<File> {
+    Ok(rustix::fs::memfd_create("packets-package", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// The digest and size of a file, which is at its start before and after.
+pub(super) fn measure(mut file: File) -> io::Result<(Digest, u64, File)> {
+    file.flush()?;
+    file.seek(SeekFrom::Start(0))?;
+    let digest = hash(&file)?;
+    let size = file.stream_position()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok((digest, size, file))
+}
+
+fn read_manifest(folder: &Folder) -> Result<(Manifest, Vec<String>)> {
+    let named = || "cannot read manifest.toml".to_owned();
+    if folder.stat("manifest.toml").context(named)?.is_none() {
+        return Err(Error::request(named()).caused_by("there is none in the folder").hint("a package's folder holds manifest.toml and data/"));
+    }
+    let file = folder.read("manifest.toml").context(named)?;
+    let text = given::text_of(file, manifest::MAX_SIZE as u64).context(named)?;
+    Manifest::parse(text.as_bytes())
+}
+
+fn candidate(manifest: Manifest, digest: Option<Digest>, size: Option<u64>, from: Source) -> Candidate {
+    let info = manifest.info;
+    Candidate {
+        name: info.name,
+        alias: info.alias,
+        version: info.version,
+        requires: info.dependencies,
+        conflicts: info.conflicts,
+        provides: info.provides,
+        family: info.family,
+        serial: info.serial,
+        arch: info.arch,
+        digest,
+        size,
+        installed_size: info.installed_size,
+        description: info.description,
+        from,
+    }
+}

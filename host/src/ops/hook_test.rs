@@ -1,0 +1,83 @@
+//! `hook test`: a package's hooks on a view of the system, for whoever writes them.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use packets_hook_runtime::folder::Folder;
+use serde::Serialize;
+
+use super::context::{Context, Mode};
+use super::gather::Loose;
+use super::install::Work;
+use super::{DryRun, ExtraGrant, HookOutcome, Options};
+use crate::error::{Context as _, Error, Result};
+use crate::plan::{Catalogue, Chosen, Known, Plan, Selection};
+use crate::report::Events;
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::storage::Reason;
+
+/// What a package's hooks would do.
+#[derive(Debug, Serialize)]
+pub struct HookTest {
+    /// The package.
+    pub package: PackageName,
+    /// The install hook, then the remove hook on what that left.
+    pub hooks: Vec<HookOutcome>,
+}
+
+/// Runs the hooks of a package file or folder and changes nothing.
+///
+/// # Errors
+/// A hook that fails or is denied.
+pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, events: &dyn Events) -> Result<HookTest> {
+    let started = Instant::now();
+    let options = Options { dry_run: Some(DryRun::Hooks), ..options.clone() };
+    let context = Context::open(&options, Mode::Read, "hook test", events)?;
+    let mut loose = Loose::default();
+    let name = loose.add_given(package, events)?;
+    let known = Known { loose: loose.candidates(), index: None };
+    let mut goal = known.named(&name)?.ok_or_else(|| Error::request(format!("cannot use the package {}", package.display())))?;
+    loose.complete(&mut goal)?;
+    // What it needs is not looked for: only its own hooks run.
+    let chosen = vec![Chosen { candidate: goal, reason: Reason::Asked }];
+    let plan = Plan::install("hook test", Selection { chosen, replaced: Vec::new(), unchanged: Vec::new() }, &[])?;
+    let storage = context.storage(Mode::Read)?;
+    let work = Work { context: &context, options: &options, events, grants, run_remove_hooks: true, purge: false };
+    let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;
+    Ok(HookTest { package: name, hooks })
+}
+
+/// A folder of one's own in the system's folder for temporary files; gone when it is dropped.
+#[derive(Debug)]
+pub(super) struct PrivateFolder {
+    parent: Folder,
+    path: PathBuf,
+    name: String,
+    folder: Folder,
+}
+
+impl PrivateFolder {
+    pub(super) fn make() -> Result<Self> {
+        let path = std::env::temp_dir();
+        let named = || format!("cannot make a folder in {}", path.display());
+        let parent = Folder::open_ambient(&path).context(named)?;
+        let name = format!("packets-{}", crate::durable::random_name().context(named)?);
+        parent.make(&name, 0o700).context(named)?;
+        let folder = parent.open(&name).context(named)?;
+        Ok(Self { parent, path: path.join(&name), name, folder })
+    }
+
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        let _ = self.parent.remove_tree(&self.name);
+    }
+}

@@ -1,0 +1,98 @@
+//! `index`: from a folder of package files to an index.db.
+
+use std::path::{Path, PathBuf};
+
+use packets_plugin_api::storage::IndexEntry;
+use serde::Serialize;
+
+use super::gather::Loose;
+use super::context::storage_format;
+use crate::error::{Context as _, Error, Result};
+use crate::given::{self, Given};
+use crate::plan::{Candidate, Source};
+use crate::report::Events;
+use packets_hook_runtime::folder::Rename;
+
+/// An index that was made.
+#[derive(Debug, Serialize)]
+pub struct Indexed {
+    /// Where it is.
+    pub file: PathBuf,
+    /// How many packages it lists.
+    pub packages: usize,
+}
+
+/// Makes the index of a folder of package files. Rows are numbered by family, then
+/// the manifest's serial, then the version.
+///
+/// # Errors
+/// A package that cannot be read; then an index that is there stays as it is.
+pub fn index(folder: &Path, output: Option<&Path>, urls: &[String], events: &dyn Events) -> Result<Indexed> {
+    let Given::Folder(source) = given::open(folder)? else {
+        return Err(Error::request(format!("cannot index {}", folder.display())).caused_by("it is not a folder"));
+    };
+    let mut loose = Loose::default();
+    loose.add_files(&source, folder, events)?;
+    let mut candidates = loose.candidates();
+    candidates.sort_by(|a, b| {
+        let key = |one: &Candidate| (one.family.clone(), one.serial);
+        key(a).cmp(&key(b)).then_with(|| a.version.cmp(&b.version)).then_with(|| a.name.cmp(&b.name))
+    });
+    let entries = candidates.into_iter().map(|candidate| entry(candidate, urls)).collect::<Result<Vec<_>>>()?;
+    let target = output.map_or_else(|| folder.join("index.db"), Path::to_owned);
+    let (place, name) = given::split(&target)?;
+    let temporary = format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?);
+    let path = target.with_file_name(&temporary);
+    let named = || format!("cannot write {}", target.display());
+    let written = storage_format()?
+        .write_index(&path, &entries)
+        .map_err(Error::from)
+        .and_then(|()| place.rename(&temporary, &place, &name, Rename::Replace).context(named));
+    if written.is_err() {
+        let _ = place.remove_file(&temporary);
+    }
+    written?;
+    Ok(Indexed { file: target, packages: entries.len() })
+}
+
+fn entry(candidate: Candidate, urls: &[String]) -> Result<IndexEntry> {
+    let file = match &candidate.from {
+        Source::Repository(path) | Source::Given(path) => Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
+        Source::Index(_) => String::new(),
+    };
+    let file = escaped(&file);
+    let mirrors = if urls.is_empty() {
+        vec![file]
+    } else {
+        urls.iter().map(|url| format!("{}/{file}", url.trim_end_matches('/'))).collect()
+    };
+    let digest = candidate.digest.ok_or_else(|| Error::request(format!("{} has no package file", candidate.name)))?;
+    Ok(IndexEntry {
+        name: candidate.name,
+        alias: candidate.alias,
+        version: candidate.version,
+        digest,
+        description: candidate.description,
+        requires: candidate.requires,
+        conflicts: candidate.conflicts,
+        provides: candidate.provides,
+        mirrors,
+        family: candidate.family,
+        serial: candidate.serial,
+        size: candidate.size,
+        installed_size: candidate.installed_size,
+        arch: candidate.arch,
+    })
+}
+
+/// A file's name as the last segment of a URL.
+fn escaped(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

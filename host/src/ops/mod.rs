@@ -1,0 +1,156 @@
+//! What each command does: its stages in order, readable from top to bottom.
+
+mod context;
+mod gather;
+mod hook_test;
+mod index;
+mod install;
+mod look;
+mod pack;
+mod remove;
+mod stage;
+mod sync;
+mod upgrade;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use packets_plugin_api::hook::{Grant, HookKind, HookReport};
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::relpath::RelPath;
+use serde::Serialize;
+
+pub use hook_test::{HookTest, hook_test};
+pub use index::{Indexed, index};
+pub use install::install;
+pub use look::{FilesOf, Information, Shown, available, files, info, installed};
+pub use pack::{Packed, pack};
+pub use remove::remove;
+pub use sync::{Synced, sync};
+pub use upgrade::upgrade;
+
+use crate::plan::Plan;
+
+/// What holds for every command.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--root`.
+    pub root: Option<PathBuf>,
+    /// `--repo`.
+    pub repo: Option<String>,
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--yes`.
+    pub yes: bool,
+    /// `--dry-run`.
+    pub dry_run: Option<DryRun>,
+    /// Whether to wait for another run.
+    pub wait: bool,
+}
+
+/// How far a dry run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRun {
+    /// To the plan.
+    Plan,
+    /// To the hooks.
+    Hooks,
+}
+
+impl FromStr for DryRun {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "plan" => Ok(Self::Plan),
+            "hooks" => Ok(Self::Hooks),
+            _ => Err("expected plan or hooks".to_owned()),
+        }
+    }
+}
+
+/// `--grant NAME=PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraGrant {
+    /// Whose hooks.
+    pub package: PackageName,
+    /// Where they may write.
+    pub path: RelPath,
+}
+
+/// What `install` is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct InstallRequest {
+    /// Names, package files or folders.
+    pub packages: Vec<String>,
+    /// Grants for this run.
+    pub grants: Vec<ExtraGrant>,
+    /// Installed packages that a package file may take the place of.
+    pub replace: Vec<PackageName>,
+}
+
+/// What `upgrade` is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct UpgradeRequest {
+    /// Names of installed packages.
+    pub packages: Vec<PackageName>,
+    /// Grants for this run.
+    pub grants: Vec<ExtraGrant>,
+}
+
+/// What `remove` is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RemoveRequest {
+    /// Names of installed packages.
+    pub packages: Vec<PackageName>,
+    /// Whether what needs them goes too.
+    pub cascade: bool,
+    /// Whether files under /etc go that were changed by hand.
+    pub purge: bool,
+    /// Whether remove hooks run.
+    pub hooks: bool,
+}
+
+/// What a transaction did, or would do.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// What was decided.
+    pub plan: Plan,
+    /// What each hook did.
+    pub hooks: Vec<HookOutcome>,
+    /// Whether anything was changed.
+    pub committed: bool,
+    /// Programs that can be run now, where they are on this machine.
+    pub programs: Vec<PathBuf>,
+    /// Files of the administrator that were kept, and where they are now.
+    pub kept: Vec<Kept>,
+    /// How long it took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+/// What one hook did.
+#[derive(Debug, Clone, Serialize)]
+pub struct HookOutcome {
+    /// Whose hook.
+    pub package: PackageName,
+    /// Which.
+    pub hook: HookKind,
+    /// Its effects and denials.
+    #[serde(flatten)]
+    pub report: HookReport,
+    /// What it asks for that nobody has approved; only in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_ask: Option<Grant>,
+    /// What it printed.
+    pub log: Vec<String>,
+}
+
+/// A file that no package recorded and that would have been lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// Where it was.
+    pub was: RelPath,
+    /// Where it is now.
+    pub now: RelPath,
+}

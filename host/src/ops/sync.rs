@@ -1,0 +1,122 @@
+//! `sync`, and the repository that a command uses.
+
+use std::path::{Path, PathBuf};
+
+use packets_plugin_api::storage::PackageIndex;
+use serde::Serialize;
+
+use super::Options;
+use super::context::{Context, Mode};
+use super::gather::Loose;
+use super::hook_test::PrivateFolder;
+use crate::error::{Context as _, Error, Result};
+use crate::fetch;
+use crate::given::{self, Given};
+use crate::report::Events;
+
+/// An index that was fetched.
+#[derive(Debug, Serialize)]
+pub struct Synced {
+    /// Where it came from.
+    pub from: String,
+    /// How many packages it lists.
+    pub packages: u64,
+}
+
+/// Fetches the newest index. What is wrong or broken leaves the old one as it was.
+///
+/// # Errors
+/// It cannot be fetched, or is no index.
+pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> Result<Synced> {
+    let context = Context::open(options, Mode::Write, "sync", events)?;
+    let configured = &context.config.sync.url;
+    let location = match location.or(options.repo.as_deref()) {
+        Some(location) => index_location(location)?,
+        None if configured.is_empty() => {
+            return Err(Error::request("cannot sync: the config names no index")
+                .hint("`packets sync https://example.org/index.db` fetches that one and remembers it"));
+        }
+        None => configured.clone(),
+    };
+    let place = context.index_folder()?;
+    let fetched = context.fetcher(Mode::Read, events)?.fetch_index(&location, &place.folder)?;
+    let path = context.target.on_machine(&place.path.child(fetched.name())?);
+    let summary = context.format.verify_index(&path).map_err(|error| {
+        Error::from(error).within(format!("cannot use the index {}", fetch::shown(&location))).hint("the index that was there stays in use")
+    })?;
+    fetched.publish("index.db")?;
+    if location != *configured {
+        remember(&context, &location)?;
+    }
+    Ok(Synced { from: fetch::shown(&location), packages: summary.packages })
+}
+
+/// A folder means the index in it; a path is made absolute, so that it can be remembered.
+fn index_location(text: &str) -> Result<String> {
+    if text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    let named = || format!("cannot use {text:?} as a place for an index");
+    let path = std::path::absolute(text).context(named)?;
+    let path = match given::open(&path)? {
+        Given::Folder(_) => path.join("index.db"),
+        Given::File(_) => path,
+    };
+    path.to_str().map(str::to_owned).ok_or_else(|| Error::request(named()).caused_by("it is not UTF-8"))
+}
+
+/// Writes the location into the config, whose comments stay.
+fn remember(context: &Context, location: &str) -> Result<()> {
+    let place = context.index_folder()?;
+    let named = || "cannot write the config /etc/packets/config.toml".to_owned();
+    let file = place.folder.read("config.toml").context(named)?;
+    let text = given::text_of(file, crate::config::MAX_CONFIG_SIZE).context(named)?;
+    let mut document: toml_edit::DocumentMut = text.parse().context(named)?;
+    document["Sync"]["url"] = toml_edit::value(location);
+    crate::durable::write(&place.folder, "config.toml", document.to_string().as_bytes(), 0o644).context(named)
+}
+
+/// The repository that a command installs from.
+pub(super) struct Repository {
+    pub(super) index: Option<Box<dyn PackageIndex>>,
+    /// Where the index came from.
+    pub(super) base: String,
+}
+
+/// The repository of `--repo`, else the synced index, else nothing.
+pub(super) fn open_repository(context: &Context, options: &Options, loose: &mut Loose, events: &dyn Events) -> Result<Repository> {
+    let Some(repo) = &options.repo else {
+        let file = context.index_file()?;
+        let there = context.target.enter(&"etc/packets".parse()?)?.is_some_and(|place| matches!(place.folder.stat("index.db"), Ok(Some(_))));
+        let index = if there { Some(context.format.open_index(&file)?) } else { None };
+        return Ok(Repository { index, base: context.config.sync.url.clone() });
+    };
+    if repo.contains("://") && !repo.starts_with("file://") {
+        return fetch_repository(context, repo, events);
+    }
+    let path = PathBuf::from(repo.strip_prefix("file://").unwrap_or(repo));
+    let path = std::path::absolute(&path).context(|| format!("cannot use the repository {repo}"))?;
+    let index = match given::open(&path)? {
+        Given::File(_) => path,
+        Given::Folder(folder) => {
+            let index = path.join("index.db");
+            if folder.stat("index.db").context(|| format!("cannot look into {repo}"))?.is_none() {
+                loose.add_repository(&folder, &path, events)?;
+                return Ok(Repository { index: None, base: String::new() });
+            }
+            index
+        }
+    };
+    let base = index.display().to_string();
+    Ok(Repository { index: Some(context.format.open_index(Path::new(&index))?), base })
+}
+
+fn fetch_repository(context: &Context, url: &str, events: &dyn Events) -> Result<Repository> {
+    let private = PrivateFolder::make()?;
+    let fetched = context.fetcher(Mode::Read, events)?.fetch_index(url, private.folder())?;
+    let path = private.path().join(fetched.name());
+    let within = |error| Error::from(error).within(format!("cannot use the index {}", fetch::shown(url)));
+    context.format.verify_index(&path).map_err(within)?;
+    let index = context.format.open_index(&path).map_err(within)?;
+    Ok(Repository { index: Some(index), base: url.to_owned() })
+}

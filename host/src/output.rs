@@ -1,0 +1,334 @@
+//! The only place that prints: results on stdout, everything else on stderr.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use packets_plugin_api::hook::{EffectKind, HookReport};
+use packets_plugin_api::ident::{PackageName, escape};
+use packets_plugin_api::storage::{FileKind, InstalledPackage, MadeBy};
+use serde::Serialize;
+
+use crate::error::{Context, Error, Result};
+use crate::ops::{FilesOf, HookOutcome, HookTest, Indexed, Information, Outcome, Packed, Shown, Synced};
+use crate::report::{Event, Events};
+
+/// Prints what the commands say.
+#[derive(Debug)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    timings: bool,
+    dry_run: bool,
+    /// One line at a time, from any thread.
+    line: Mutex<()>,
+}
+
+/// How much is printed, and how.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Wanted {
+    /// JSON on stdout.
+    pub json: bool,
+    /// Only errors and results.
+    pub quiet: bool,
+    /// More.
+    pub verbose: bool,
+    /// The time that each stage took.
+    pub timings: bool,
+    /// What hooks would do is the result, and not told beside it.
+    pub dry_run: bool,
+}
+
+impl Output {
+    /// As the global options want it.
+    pub fn new(wanted: Wanted) -> Self {
+        let Wanted { json, quiet, verbose, timings, dry_run } = wanted;
+        Self { json, quiet, verbose, timings, dry_run, line: Mutex::new(()) }
+    }
+
+    /// A line for people, on stderr. That nobody reads it is no reason to fail.
+    fn say(&self, text: impl Display) {
+        let _one = self.line.lock();
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    fn print(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // `packets list | head` has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.context(|| "cannot write to stdout".to_owned()),
+        }
+    }
+
+    fn print_json(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).context(|| "cannot write JSON".to_owned())?;
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Prints an error: on stderr for people, as JSON for machines.
+    pub fn error(&self, error: &Error) {
+        if self.json {
+            let value = serde_json::json!({ "error": {
+                "kind": error.kind().name(), "what": error.message(), "causes": error.causes(), "hints": error.hints(),
+            } });
+            let _ = self.print_json(&value);
+        }
+        self.say(format_args!("error: {error}"));
+    }
+
+    /// Prints what a transaction did or would do.
+    pub fn transaction(&self, outcome: &Outcome) -> Result<()> {
+        if self.json {
+            return self.print_json(outcome);
+        }
+        if !outcome.committed {
+            let mut text = outcome.plan.to_string();
+            for hook in &outcome.hooks {
+                text.push_str(&effects(&hook.package, &hook.report));
+                text.push_str(&would_ask(hook));
+            }
+            return self.print(&text);
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        for kept in &outcome.kept {
+            if kept.was == kept.now {
+                self.say(format_args!("kept {}, which was changed by hand", shown(&kept.was.absolute())));
+            } else {
+                self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
+            }
+        }
+        let plan = &outcome.plan;
+        let done = [("installed", plan.installations().len()), ("removed", plan.removals().len())];
+        for (verb, count) in done.into_iter().filter(|(_, count)| *count > 0) {
+            let names = if verb == "removed" {
+                plan.removals().iter().map(|one| format!("{} {}", one.name, one.version)).collect::<Vec<_>>()
+            } else {
+                plan.installations().iter().map(|one| format!("{} {}", one.name(), one.candidate().version)).collect()
+            };
+            let list = if count <= 8 { names.join(", ") } else { format!("{count} packages") };
+            self.say(format_args!("{verb} {list} in {}", duration(outcome.took)));
+        }
+        if let [only] = outcome.programs.as_slice() {
+            self.say(format_args!("run it: {}", only.display()));
+        } else if !outcome.programs.is_empty() && outcome.programs.len() <= 8 {
+            let programs: Vec<String> = outcome.programs.iter().map(|path| path.display().to_string()).collect();
+            self.say(format_args!("programs: {}", programs.join(" ")));
+        }
+        Ok(())
+    }
+
+    /// Prints what was synced.
+    pub fn synced(&self, synced: &Synced) -> Result<()> {
+        if self.json {
+            return self.print_json(synced);
+        }
+        if !self.quiet {
+            self.say(format_args!("{} packages in the index from {}", synced.packages, shown(&synced.from)));
+        }
+        Ok(())
+    }
+
+    /// Prints what is installed.
+    pub fn installed(&self, packages: &[InstalledPackage]) -> Result<()> {
+        if self.json {
+            return self.print_json(&packages);
+        }
+        let rows = packages.iter().map(|package| [package.name.to_string(), package.version.to_string(), shown(&package.description)]);
+        self.print(&table(rows.collect()))
+    }
+
+    /// Prints what can be installed.
+    pub fn available(&self, packages: &[Shown]) -> Result<()> {
+        if self.json {
+            return self.print_json(&packages);
+        }
+        let rows = packages.iter().map(|package| [package.name.to_string(), package.version.clone(), shown(&package.description)]);
+        self.print(&table(rows.collect()))
+    }
+
+    /// Prints what is known of a package.
+    pub fn info(&self, information: &Information) -> Result<()> {
+        if self.json {
+            return self.print_json(information);
+        }
+        let mut lines: Vec<(&str, String)> = Vec::new();
+        if let Some(package) = &information.installed {
+            lines.push(("name", package.name.to_string()));
+            lines.push(("installed", package.version.to_string()));
+            lines.push(("description", package.description.clone()));
+            lines.push(("needs", list(&package.requires)));
+            lines.push(("folder", package.folder.absolute()));
+            lines.push(("size", size(package.installed_size)));
+        }
+        if let Some(package) = &information.available {
+            if information.installed.is_none() {
+                lines.push(("name", package.name.to_string()));
+                lines.push(("description", package.description.clone()));
+                lines.push(("needs", package.requires.join(", ")));
+            }
+            lines.push(("available", package.version.clone()));
+            lines.push(("to fetch", package.size.map(size).unwrap_or_default()));
+            lines.push(("sha256", package.sha256.clone().unwrap_or_default()));
+            lines.push(("from", package.from.join(" ")));
+        }
+        let text: String =
+            lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key:<12} {}\n", shown(&value))).collect();
+        self.print(&text)
+    }
+
+    /// Prints the paths of a package.
+    pub fn files(&self, files: &FilesOf) -> Result<()> {
+        if self.json {
+            return self.print_json(files);
+        }
+        let mut text = String::new();
+        for file in &files.files {
+            let made = if file.made_by == MadeBy::Hook { "  (hook)" } else { "" };
+            let path = shown(&file.path.absolute());
+            match &file.kind {
+                FileKind::Symlink { stored, .. } => text.push_str(&format!("{path} -> {}{made}\n", shown(stored))),
+                FileKind::Folder { .. } => text.push_str(&format!("{path}/{made}\n")),
+                FileKind::File { .. } => text.push_str(&format!("{path}{made}\n")),
+            }
+        }
+        self.print(&text)
+    }
+
+    /// Prints what was packed.
+    pub fn packed(&self, packed: &Packed) -> Result<()> {
+        if self.json {
+            return self.print_json(packed);
+        }
+        self.print(&format!("{}\n", packed.file.display()))?;
+        if !self.quiet {
+            self.say(format_args!("{} {}: {} files, {}, sha256 {}", packed.name, packed.version, packed.files, size(packed.size), packed.sha256));
+        }
+        Ok(())
+    }
+
+    /// Prints what was indexed.
+    pub fn indexed(&self, indexed: &Indexed) -> Result<()> {
+        if self.json {
+            return self.print_json(indexed);
+        }
+        self.print(&format!("{}\n", indexed.file.display()))?;
+        if !self.quiet {
+            self.say(format_args!("{} packages", indexed.packages));
+        }
+        Ok(())
+    }
+
+    /// Prints what the hooks of a package would do.
+    pub fn hook_test(&self, test: &HookTest) -> Result<()> {
+        if self.json {
+            return self.print_json(test);
+        }
+        let mut text = String::new();
+        if test.hooks.is_empty() {
+            text.push_str(&format!("{} has no hooks\n", test.package));
+        }
+        for hook in &test.hooks {
+            text.push_str(&format!("{} hook:\n", hook.hook));
+            text.push_str(&effects(&hook.package, &hook.report));
+            text.push_str(&would_ask(hook));
+        }
+        self.print(&text)
+    }
+}
+
+fn effects(package: &PackageName, report: &HookReport) -> String {
+    let mut text = String::new();
+    for effect in &report.effects {
+        let path = shown(&effect.path.absolute());
+        let what = match &effect.becomes {
+            EffectKind::File { mode, size: bytes, .. } => format!("writes {path} ({}, mode {mode:o})", size(*bytes)),
+            EffectKind::Symlink { stored, .. } => format!("links {path} -> {}", shown(stored)),
+            EffectKind::Folder { .. } => format!("makes {path}/"),
+            EffectKind::Absent => format!("removes {path}"),
+        };
+        let displaced = if effect.displaces { " (in the place of another's)" } else { "" };
+        text.push_str(&format!("  {package}: {what}{displaced}\n"));
+    }
+    text
+}
+
+fn would_ask(hook: &HookOutcome) -> String {
+    let Some(grant) = &hook.would_ask else { return String::new() };
+    let rights = [("write in", &grant.write), ("read", &grant.read), ("replace", &grant.replace)];
+    let lines = rights.iter().flat_map(|(right, paths)| paths.iter().map(move |path| format!("  {}: would ask to {right} {}\n", hook.package, shown(&path.absolute()))));
+    lines.collect()
+}
+
+/// Text from outside, safe for a terminal.
+fn shown(text: &str) -> String {
+    escape(text, 4096)
+}
+
+fn list(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A size as people read it.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut scaled = bytes as f64;
+    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
+}
+
+fn duration(took: Duration) -> String {
+    if took.as_secs() >= 10 { format!("{:.0} s", took.as_secs_f64()) } else if took.as_millis() >= 1000 { format!("{:.1} s", took.as_secs_f64()) } else { format!("{} ms", took.as_millis()) }
+}
+
+fn table(rows: Vec<[String; 3]>) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1));
+    let line = |row: &[String; 3]| format!("{:<first$}  {:<second$}  {}", row[0], row[1], row[2]).trim_end().to_owned() + "\n";
+    rows.iter().map(line).collect()
+}
+
+impl Events for Output {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Warning(text) => self.say(format_args!("warning: {}", text.lines().map(shown).collect::<Vec<_>>().join("\n"))),
+            Event::Stage { name, took } if self.timings => self.say(format_args!("{name:<18} {:>9.3} ms", took.as_secs_f64() * 1000.0)),
+            _ if self.quiet || self.json => {}
+            Event::HookLine { package, line } => self.say(format_args!("  {package}: {line}")),
+            Event::HookDone { package, report } if !self.dry_run => {
+                for line in effects(package, report).lines() {
+                    self.say(line);
+                }
+            }
+            Event::FetchRetry { package, problem } => self.say(format_args!("  {package}: {}; trying the next place", shown(problem))),
+            Event::FetchDone { package, source } if self.verbose => self.say(format_args!("  {package}: fetched from {}", shown(source))),
+            Event::Unpacked { package, files } if self.verbose => self.say(format_args!("  {package}: {files} files")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        assert_eq!([size(0), size(1023), size(1536), size(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!([duration(Duration::from_millis(8)), duration(Duration::from_millis(2500))], ["8 ms", "2.5 s"]);
+    }
+
+    #[test]
+    fn m31_nothing_from_outside_acts_on_the_terminal() {
+        assert_eq!(shown("\u{1b}[31mred\u{202e}"), "\\u{1b}[31mred\\u{202e}");
+    }
+}
