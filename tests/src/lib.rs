@@ -1,1 +1,28 @@
-//! End-to-end tests, benches and fixtures of Packets.
+//! What the end-to-end tests stand on: a hermetic place to run the program in, packages
+//! good and bad, and snapshots of trees that show every difference.
+//!
+//! Everything here panics when it cannot do its work: it is only ever called by tests.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
+
+mod bytes;
+mod environment;
+mod memory;
+mod output;
+mod package;
+mod program;
+mod server;
+mod skip;
+mod snapshot;
+pub mod v1;
+
+pub use bytes::{Entry, hash, noise, tar_of, zstd_of};
+pub use environment::TestEnvironment;
+pub use memory::{Peak, run_measured};
+pub use output::Output;
+pub use package::Package;
+pub use program::{fixtures, program, workspace};
+pub use server::{Reply, Server};
+pub use skip::{as_somebody, is_root, on_path, openat2_can_be_refused, skip};
+pub use snapshot::{Snapshot, Standing};

@@ -1,0 +1,114 @@
+//! Archives that fill memory or disk, and packages that are merely large.
+
+use std::fs;
+use std::io::Write;
+
+use packets_tests::{Entry, Package, TestEnvironment, noise, run_measured, tar_of};
+
+/// Peak memory that the catalogue allows for a bomb, and that any package may cost.
+const BOMB: u64 = 64 << 20;
+const ANY: u64 = 48 << 20;
+
+fn bomb(environment: &TestEnvironment, what: &str) {
+    let file = environment.work().join("bomb.pkt.tar.zst");
+    let mut command = environment.command();
+    command.args(["--root", environment.root().to_str().unwrap(), "--yes", "install", file.to_str().unwrap()]);
+    let before = environment.everything();
+    let (output, peak) = run_measured(&mut command);
+    before.assert_same(&environment.everything(), what);
+    assert_eq!(output.code, 5, "{what}: {output}");
+    assert!(peak.resident <= BOMB, "{what}: {} MiB", peak.resident >> 20);
+}
+
+/// A package whose one large file is all zeros, compressed as it is written.
+fn zeros(environment: &TestEnvironment, length: u64, info: &str, window: u32) {
+    let manifest = format!("[Info]\nname = \"bomb\"\nversion = \"1\"\n{info}\n");
+    let mut tar =
+        tar_of(&[Entry::file("manifest.toml", &manifest), Entry::folder("data/"), Entry::file("data/zeros", "")]);
+    tar.truncate(tar.len() - 1024);
+    let last = tar.len() - 512;
+    let mut header = tar::Header::from_byte_slice(&tar[last..]).clone();
+    header.set_size(length);
+    header.set_cksum();
+    tar[last..].copy_from_slice(header.as_bytes());
+    let file = fs::File::create(environment.work().join("bomb.pkt.tar.zst")).unwrap();
+    let mut encoder = zstd::Encoder::new(file, 1).unwrap();
+    encoder.window_log(window).unwrap();
+    encoder.write_all(&tar).unwrap();
+    let block = vec![0; 1 << 20];
+    for _ in 0..length >> 20 {
+        encoder.write_all(&block).unwrap();
+    }
+    encoder.write_all(&[0; 1024]).unwrap();
+    encoder.finish().unwrap().sync_all().unwrap();
+}
+
+#[test]
+fn a58_a_gigabyte_in_a_few_kilobytes() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    zeros(&environment, 1 << 30, "", 20);
+    bomb(&environment, "A58 1 GiB of zeros");
+}
+
+#[test]
+fn a59_a_manifest_that_lies_about_the_size() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    zeros(&environment, 512 << 20, "installed_size = 1000", 24);
+    bomb(&environment, "A59 a size that is too small");
+    zeros(&environment, 512 << 20, "installed_size = 9000000000000000000", 24);
+    bomb(&environment, "A59 a size that no disk has");
+}
+
+#[test]
+fn a60_a_window_that_is_too_large() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    zeros(&environment, 256 << 20, "installed_size = 300000000", 27);
+    bomb(&environment, "A60 a window of 128 MiB");
+}
+
+#[test]
+fn a66_files_without_number() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    let manifest = "[Info]\nname = \"bomb\"\nversion = \"1\"\n";
+    let file = fs::File::create(environment.work().join("bomb.pkt.tar.zst")).unwrap();
+    let mut encoder = zstd::Encoder::new(file, 1).unwrap();
+    let mut start = tar_of(&[Entry::file("manifest.toml", manifest), Entry::folder("data/")]);
+    start.truncate(start.len() - 1024);
+    encoder.write_all(&start).unwrap();
+    for number in 0..120_000 {
+        let entry = tar_of(&[Entry::file(&format!("data/{number}"), "")]);
+        encoder.write_all(&entry[..512]).unwrap();
+    }
+    encoder.write_all(&[0; 1024]).unwrap();
+    encoder.finish().unwrap();
+    bomb(&environment, "A66 120,000 empty files");
+}
+
+#[test]
+fn a_large_package_needs_little_memory() {
+    let environment = TestEnvironment::new();
+    let package = Package::program("large", "1").bytes("noise", &noise(300 << 20));
+    let folder = package.write(&environment.work());
+    drop(package);
+    let file = environment.work().join("large.pkt.tar.zst");
+    let mut pack = environment.command();
+    pack.args(["pack", folder.to_str().unwrap(), "-o", file.to_str().unwrap()]);
+    let (output, packed) = run_measured(&mut pack);
+    output.ok();
+    fs::remove_dir_all(folder).unwrap();
+    let mut install = environment.command();
+    install.args(["--root", environment.root().to_str().unwrap(), "--yes", "install", file.to_str().unwrap()]);
+    let (output, installed) = run_measured(&mut install);
+    output.ok();
+    assert!(installed.resident <= ANY, "installing took {} MiB", installed.resident >> 20);
+    let mut remove = environment.command();
+    remove.args(["--root", environment.root().to_str().unwrap(), "--yes", "remove", "large"]);
+    let (output, removed) = run_measured(&mut remove);
+    output.ok();
+    assert!(removed.resident <= ANY, "removing took {} MiB", removed.resident >> 20);
+    assert!(packed.resident <= BOMB, "packing took {} MiB", packed.resident >> 20);
+}

@@ -1,0 +1,45 @@
+//! Help.
+
+use packets_tests::TestEnvironment;
+
+const COMMANDS: [&str; 10] = ["install", "remove", "upgrade", "sync", "list", "info", "files", "pack", "index", "hook"];
+
+#[test]
+fn help_names_every_command_and_each_has_its_own() {
+    let environment = TestEnvironment::new();
+    let help = environment.run_plain(&["--help"]).ok().stdout;
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command}")), "{command}: {help}");
+        let own = environment.run_plain(&[command, "--help"]).ok();
+        assert!(own.stdout.contains("Usage: packets"), "{own}");
+        assert!(own.stderr.is_empty(), "{own}");
+        assert!(own.stdout.lines().all(|line| line.chars().count() <= 100), "{own}");
+    }
+    let test = environment.run_plain(&["hook", "test", "--help"]).ok();
+    assert!(test.stdout.contains("Examples:"));
+}
+
+#[test]
+fn the_first_screen() {
+    let environment = TestEnvironment::new();
+    let help = environment.run_plain(&["--help"]).ok().stdout;
+    let commands: Vec<&str> =
+        help.lines().skip_while(|line| *line != "Commands:").take_while(|line| !line.is_empty()).collect();
+    insta::assert_snapshot!(commands.join("\n"), @"");
+}
+
+#[test]
+fn the_version_is_the_workspaces() {
+    let environment = TestEnvironment::new();
+    assert_eq!(environment.run_plain(&["--version"]).ok().stdout, format!("packets {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn there_is_no_way_to_switch_the_sandbox_off() {
+    let environment = TestEnvironment::new();
+    for command in COMMANDS {
+        let help = environment.run_plain(&[command, "--help"]).ok().stdout;
+        assert!(!help.contains("unsafe") && !help.contains("no-sandbox"), "{help}");
+    }
+    environment.run_plain(&["install", "--no-hooks", "x"]).says("--no-hooks");
+}

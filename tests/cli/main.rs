@@ -1,0 +1,6 @@
+//! The command line: what people and programs see.
+#![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
+
+mod codes;
+mod help;
+mod print;

@@ -1,0 +1,136 @@
+//! What is printed, and where.
+
+use packets_tests::{Output, Package, TestEnvironment};
+
+/// Times are never twice the same.
+fn steady(text: &str) -> String {
+    let words = text.split_inclusive([' ', '\n']).collect::<Vec<_>>();
+    let mut out = String::new();
+    for (at, word) in words.iter().enumerate() {
+        let is_time = word.trim().parse::<f64>().is_ok()
+            && words.get(at + 1).is_some_and(|next| ["ms", "s"].contains(&next.trim()));
+        out.push_str(if is_time { "# " } else { word });
+    }
+    out
+}
+
+fn installed(environment: &TestEnvironment, arguments: &[&str]) -> Output {
+    environment.publish(&Package::program("tool", "1").needs(&["library"]));
+    environment.publish(&Package::new("library", "2"));
+    environment.run_with_repo(&[&["install", "tool"], arguments].concat()).ok()
+}
+
+#[test]
+fn an_install() {
+    let environment = TestEnvironment::new();
+    let output = installed(&environment, &[]);
+    assert_eq!(output.stdout, "", "results go to stdout; an install has none");
+    let text = steady(&output.stderr).replace(environment.root().to_str().unwrap(), "ROOT");
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn an_error_says_what_why_and_what_to_do() {
+    let environment = TestEnvironment::new();
+    installed(&environment, &[]);
+    let output = environment.run(&["remove", "library"]).fails(1);
+    insta::assert_snapshot!(output.stderr, @"");
+}
+
+#[test]
+fn a_denial() {
+    let environment = TestEnvironment::new();
+    let hook = "-- first line\nio.open('/etc/app.conf', 'w')";
+    let output = environment.install(&Package::new("app", "1").family("f-app", 1).install(hook)).fails(6);
+    insta::assert_snapshot!(output.stderr, @"");
+}
+
+#[test]
+fn lists_and_tables() {
+    let environment = TestEnvironment::new();
+    installed(&environment, &[]);
+    insta::assert_snapshot!(environment.run(&["list"]).ok().stdout, @"");
+    insta::assert_snapshot!(environment.run(&["files", "tool"]).ok().stdout, @"");
+    let json = environment.run(&["files", "tool", "--json"]).ok().json();
+    assert!(json["files"].as_array().unwrap().len() >= 5, "{json}");
+}
+
+#[test]
+fn quiet_prints_only_errors_and_results() {
+    let environment = TestEnvironment::new();
+    let output = installed(&environment, &["--quiet"]);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+    assert!(environment.run(&["--quiet", "list"]).ok().stdout.contains("tool"));
+}
+
+#[test]
+fn timings_name_the_stages() {
+    let environment = TestEnvironment::new();
+    let output = installed(&environment, &["--timings"]);
+    for stage in ["plan", "fetch and unpack", "hooks", "commit"] {
+        assert!(
+            output.stderr.lines().any(|line| line.starts_with(stage) && line.ends_with(" ms")),
+            "{stage}: {output}"
+        );
+    }
+}
+
+#[test]
+fn json_errors_are_json_and_nothing_else_is_on_stdout() {
+    let environment = TestEnvironment::new();
+    let output = environment.run(&["install", "absent", "--json"]).fails(1);
+    assert_eq!(output.json()["error"]["kind"], "request");
+    let output = installed(&environment, &["--json"]);
+    let json = output.json();
+    assert_eq!(json["committed"], true);
+    assert_eq!(json["hooks"][0]["package"], "tool");
+}
+
+#[test]
+fn m31_text_from_packages_is_escaped() {
+    let environment = TestEnvironment::new();
+    let package = Package::new("tool", "1")
+        .info("description = \"\\u001b[2Jred\\u202etxt\\u0007\"")
+        .install("print('\\27[31m\\226\\128\\174')");
+    let output = environment.install(&package).ok();
+    assert!(!output.stderr.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{output}");
+    for arguments in [&["list"][..], &["info", "tool"]] {
+        let output = environment.run(arguments).ok();
+        assert!(
+            !output.stdout.contains(['\u{1b}', '\u{202e}', '\u{7}']) && output.stdout.contains("\\u{1b}[2Jred"),
+            "{output}"
+        );
+    }
+    let json = environment.run(&["info", "tool", "--json"]).ok().json();
+    assert_eq!(json["installed"]["description"], "\u{1b}[2Jred\u{202e}txt\u{7}");
+}
+
+#[test]
+fn readers_need_nothing_and_make_nothing() {
+    let environment = TestEnvironment::new();
+    assert_eq!(environment.run(&["list"]).ok().stdout, "");
+    environment.run(&["list", "--available"]).ok();
+    environment.run(&["info", "absent"]).fails(1);
+    assert!(packets_tests::Snapshot::of(&environment.root()).paths().is_empty());
+}
+
+#[test]
+fn the_first_writing_command_writes_the_config_down() {
+    let environment = TestEnvironment::new();
+    installed(&environment, &[]);
+    let config: toml::Table = environment.read("etc/packets/config.toml").parse().unwrap();
+    assert_eq!(config["Config"]["binDir"].as_str(), Some("/usr/bin"));
+    assert_eq!(config["Config"]["httpPort"].as_integer(), Some(9123));
+    environment.run(&["list"]).ok();
+}
+
+#[test]
+fn a_closed_pipe_is_the_end_of_the_output_only() {
+    let environment = TestEnvironment::new();
+    installed(&environment, &[]);
+    let mut command = environment.command();
+    command.args(["--root", environment.root().to_str().unwrap(), "list"]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success(), "C31 EPIPE");
+}

@@ -1,0 +1,12 @@
+//! Installing: what comes from where, in which order, and all of it or nothing.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
+
+mod atomic;
+mod conflicts;
+mod dry_run;
+mod fixtures;
+mod grants;
+mod hooks;
+mod needs;
+mod roots;
+mod sources;
