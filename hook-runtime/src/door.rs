@@ -12,8 +12,8 @@ use packets_wire::{self as wire, Bytes, Call, Failure, From, Mode, Request, Resp
 use crate::limits;
 
 const _: () = assert!(wire::CHUNK == limits::CHUNK && wire::PATH == limits::PATH);
-const _: () = assert!(limits::CHUNK + limits::ERROR_TEXT + 64 <= wire::RESPONSE);
-const _: () = assert!(wire::RESPONSE <= limits::MESSAGE);
+const _: () = assert!(limits::ERROR_TEXT + 64 <= wire::RESPONSE);
+const _: () = assert!(wire::RESPONSE + wire::CHUNK <= limits::MESSAGE);
 
 /// What stands on the host's side of the door during one hook.
 pub(crate) struct Door<'a> {
@@ -37,7 +37,7 @@ impl<'a> Door<'a> {
         self.line
     }
 
-    /// Answers one request with at most [`wire::RESPONSE`] bytes.
+    /// Answers one request with at most [`wire::RESPONSE`] bytes, and [`wire::CHUNK`] more for a read.
     ///
     /// # Errors
     /// A limit is used up, or the message is none: the hook ends.

@@ -180,13 +180,16 @@ async fn call(mut caller: Caller<'_, Guest>, arguments: (u32, u32, u32, u32)) ->
     let (request, length, response, capacity) = arguments;
     let (request, length) = (usize::try_from(request)?, usize::try_from(length)?);
     let (response, capacity) = (usize::try_from(response)?, usize::try_from(capacity)?);
-    if length > limits::MESSAGE || capacity < wire::RESPONSE {
+    if length > limits::MESSAGE || capacity > limits::MESSAGE {
         return Err(Stop(HookErrorKind::Sandbox, "the guest sent a message of a wrong size".to_owned()).into());
     }
     let memory = memory(&mut caller)?;
     let request = memory.data(&caller).get(request..request + length).ok_or_else(Stop::bad_pointer)?.to_vec();
     let mail = Arc::clone(&caller.data().mail);
     let answer = mail.ask(request).await;
+    if answer.len() > capacity {
+        return Err(Stop::bad_pointer().into());
+    }
     memory.write(&mut caller, response, &answer).map_err(|_| Stop::bad_pointer())?;
     Ok(i32::try_from(answer.len())?)
 }

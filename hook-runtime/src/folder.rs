@@ -365,6 +365,7 @@ pub fn stat(file: impl AsFd) -> io::Result<Stat> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make what the code meets")]
 mod tests {
     use super::*;
 

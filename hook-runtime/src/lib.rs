@@ -6,6 +6,8 @@
 //! part that touches a target, stands ([`folder`]). Every bound is a named
 //! constant in [`limits`].
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
+
 mod configuration;
 mod door;
 pub mod engine;

@@ -16,7 +16,7 @@ use crate::manifest::{self, Manifest};
 use crate::target::Target;
 
 /// Finds what belongs to packages of v1.
-pub struct Version1<'a> {
+pub(crate) struct Version1<'a> {
     target: &'a Target,
     data: &'a RelPath,
     allowed: Vec<RelPath>,
@@ -37,7 +37,7 @@ enum OutsideKind {
 
 impl<'a> Version1<'a> {
     /// For packages in `data` whose hooks wrote to the `allowed` folders.
-    pub fn new(target: &'a Target, data: &'a RelPath, allowed: Vec<RelPath>) -> Self {
+    pub(crate) fn new(target: &'a Target, data: &'a RelPath, allowed: Vec<RelPath>) -> Self {
         Self { target, data, allowed, outside: OnceCell::new() }
     }
 
@@ -102,7 +102,14 @@ impl<'a> Version1<'a> {
             let Some(place) = self.target.enter(folder)? else { continue };
             walk(&place.folder, &place.path, 0, &mut |found| {
                 let kind = match found.kind {
-                    Kind::Symlink => OutsideKind::Link(found.folder.read_link(found.name).context(|| found.path.absolute())?.to_string_lossy().into_owned()),
+                    Kind::Symlink => OutsideKind::Link(
+                        found
+                            .folder
+                            .read_link(found.name)
+                            .context(|| found.path.absolute())?
+                            .to_string_lossy()
+                            .into_owned(),
+                    ),
                     Kind::File => OutsideKind::File { size: found.size },
                     _ => return Ok(()),
                 };
@@ -189,7 +196,10 @@ fn points_into(text: &str, at: &RelPath, folder: &RelPath) -> bool {
 
 fn description(folder: &Folder) -> String {
     let text = folder.read("manifest.toml").and_then(|file| given::text_of(file, manifest::MAX_SIZE as u64));
-    text.ok().and_then(|text| Manifest::parse(text.as_bytes()).ok()).map(|(manifest, _)| manifest.info.description).unwrap_or_default()
+    text.ok()
+        .and_then(|text| Manifest::parse(text.as_bytes()).ok())
+        .map(|(manifest, _)| manifest.info.description)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -211,7 +221,8 @@ mod tests {
         std::os::unix::fs::symlink("/opt/packets/jqother/x", root.join("usr/bin/other")).unwrap();
         let target = Target::open(Some(root), false).unwrap();
         let data = "opt/packets".parse().unwrap();
-        let version1 = Version1::new(&target, &data, vec!["usr/bin".parse().unwrap(), "usr/share/doc".parse().unwrap()]);
+        let version1 =
+            Version1::new(&target, &data, vec!["usr/bin".parse().unwrap(), "usr/share/doc".parse().unwrap()]);
         let adopted = version1.adopt(&"jq".parse().unwrap()).unwrap();
         let hooks: Vec<String> =
             adopted.files.iter().filter(|file| file.made_by == MadeBy::Hook).map(|file| file.path.absolute()).collect();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use packets_hook_runtime::folder::{Folder, Rename};
 
 /// Replaces the file `name` by `content`, durable when it returns.
-pub fn write(folder: &Folder, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write(folder: &Folder, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = format!(".{name}.{}", random_name()?);
     let written = (|| {
         let mut file = folder.create(&temporary, mode)?;
@@ -21,12 +21,12 @@ pub fn write(folder: &Folder, name: &str, content: &[u8], mode: u32) -> io::Resu
 }
 
 /// Eight random bytes in hex: a name that nobody has planted.
-pub fn random_name() -> io::Result<String> {
+pub(crate) fn random_name() -> io::Result<String> {
     Ok(format!("{:016x}", u64::from_ne_bytes(random_bytes()?)))
 }
 
 /// Eight bytes from the kernel's generator.
-pub fn random_bytes() -> io::Result<[u8; 8]> {
+pub(crate) fn random_bytes() -> io::Result<[u8; 8]> {
     let mut bytes = [0; 8];
     let mut filled = 0;
     while filled < bytes.len() {

@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 
 /// What stands at a path that the user named.
 #[derive(Debug)]
-pub enum Given {
+pub(crate) enum Given {
     /// A regular file.
     File(File),
     /// A folder.
@@ -20,7 +20,7 @@ pub enum Given {
 }
 
 /// Opens what the user named; anything but a regular file or a folder is an error, and nothing is waited for.
-pub fn open(path: &Path) -> Result<Given> {
+pub(crate) fn open(path: &Path) -> Result<Given> {
     let named = || format!("cannot open {}", path.display());
     let nonblocking = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
     #[expect(clippy::disallowed_methods, reason = "the user's own path: no handle exists before it")]
@@ -39,7 +39,7 @@ pub fn open(path: &Path) -> Result<Given> {
 }
 
 /// The text of a file that the user named, at most `most` bytes.
-pub fn read_text(path: &Path, most: u64) -> Result<String> {
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
     match open(path)? {
         Given::File(file) => text_of(file, most).context(|| format!("cannot read {}", path.display())),
         Given::Folder(_) => Err(Error::request(format!("cannot read {}", path.display())).caused_by("it is a folder")),
@@ -47,7 +47,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
 }
 
 /// All of a file as text, at most `most` bytes.
-pub fn text_of(file: File, most: u64) -> io::Result<String> {
+pub(crate) fn text_of(file: File, most: u64) -> io::Result<String> {
     let mut text = String::new();
     let read = file.take(most + 1).read_to_string(&mut text)?;
     if read as u64 > most {
@@ -57,7 +57,7 @@ pub fn text_of(file: File, most: u64) -> io::Result<String> {
 }
 
 /// The folder and the name in it of a file that the user wants written.
-pub fn split(path: &Path) -> Result<(Folder, String)> {
+pub(crate) fn split(path: &Path) -> Result<(Folder, String)> {
     let named = || format!("cannot write {}", path.display());
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Error::request(named()).caused_by("the path has no UTF-8 file name"))?;

@@ -2,6 +2,8 @@
 //!
 //! `ARCHITECTURE.md` beside this crate tells where everything lives and why.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
+
 mod adopt;
 pub mod archive;
 pub mod builtin;

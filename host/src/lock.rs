@@ -12,7 +12,7 @@ use crate::report::{Event, Events};
 
 /// The lock on a target; given back when it is dropped or the process ends.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
@@ -21,7 +21,7 @@ const NAME: &str = "lock";
 impl Lock {
     /// Takes the lock in `folder`, waiting for another run unless `wait` is false.
     /// `command` is what another run is told that waits for this one.
-    pub fn take(folder: &Folder, command: &str, wait: bool, events: &dyn Events) -> Result<Self> {
+    pub(crate) fn take(folder: &Folder, command: &str, wait: bool, events: &dyn Events) -> Result<Self> {
         let named = || "cannot take the lock /etc/packets/lock".to_owned();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let mut file: File = openat(folder, NAME, flags, Mode::from_raw_mode(0o644)).context(named)?.into();
@@ -30,7 +30,8 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => {
                 let holder = holder(&mut file);
                 if !wait {
-                    return Err(Error::request(format!("another run holds the lock: {holder}")).hint("without --no-wait this run waits for it"));
+                    return Err(Error::request(format!("another run holds the lock: {holder}"))
+                        .hint("without --no-wait this run waits for it"));
                 }
                 events.event(&Event::Warning(&format!("waiting for {holder}")));
                 while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
@@ -43,7 +44,8 @@ impl Lock {
         }
         // For whoever waits; nothing depends on it.
         let note = format!("{command} (process {})\n", std::process::id());
-        let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
+        let _ =
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
         Ok(Self { _file: file })
     }
 }

@@ -129,7 +129,7 @@ impl Output {
             return self.print_json(synced);
         }
         if !self.quiet {
-            self.say(format_args!("{} packages in the index from {}", synced.packages, shown(&synced.from)));
+            self.say(format_args!("{} in the index from {}", packages(synced.packages), shown(&synced.from)));
         }
         Ok(())
     }
@@ -139,7 +139,9 @@ impl Output {
         if self.json {
             return self.print_json(&packages);
         }
-        let rows = packages.iter().map(|package| [package.name.to_string(), package.version.to_string(), shown(&package.description)]);
+        let rows = packages
+            .iter()
+            .map(|package| [package.name.to_string(), package.version.to_string(), shown(&package.description)]);
         self.print(&table(rows.collect()))
     }
 
@@ -148,7 +150,9 @@ impl Output {
         if self.json {
             return self.print_json(&packages);
         }
-        let rows = packages.iter().map(|package| [package.name.to_string(), package.version.clone(), shown(&package.description)]);
+        let rows = packages
+            .iter()
+            .map(|package| [package.name.to_string(), package.version.clone(), shown(&package.description)]);
         self.print(&table(rows.collect()))
     }
 
@@ -177,8 +181,11 @@ impl Output {
             lines.push(("sha256", package.sha256.clone().unwrap_or_default()));
             lines.push(("from", package.from.join(" ")));
         }
-        let text: String =
-            lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key:<12} {}\n", shown(&value))).collect();
+        let text: String = lines
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(key, value)| format!("{key:<12} {}\n", shown(&value)))
+            .collect();
         self.print(&text)
     }
 
@@ -207,7 +214,14 @@ impl Output {
         }
         self.print(&format!("{}\n", packed.file.display()))?;
         if !self.quiet {
-            self.say(format_args!("{} {}: {} files, {}, sha256 {}", packed.name, packed.version, packed.files, size(packed.size), packed.sha256));
+            self.say(format_args!(
+                "{} {}: {} files, {}, sha256 {}",
+                packed.name,
+                packed.version,
+                packed.files,
+                size(packed.size),
+                packed.sha256
+            ));
         }
         Ok(())
     }
@@ -219,7 +233,7 @@ impl Output {
         }
         self.print(&format!("{}\n", indexed.file.display()))?;
         if !self.quiet {
-            self.say(format_args!("{} packages", indexed.packages));
+            self.say(packages(indexed.packages as u64));
         }
         Ok(())
     }
@@ -261,7 +275,9 @@ fn effects(package: &PackageName, report: &HookReport) -> String {
 fn would_ask(hook: &HookOutcome) -> String {
     let Some(grant) = &hook.would_ask else { return String::new() };
     let rights = [("write in", &grant.write), ("read", &grant.read), ("replace", &grant.replace)];
-    let lines = rights.iter().flat_map(|(right, paths)| paths.iter().map(move |path| format!("  {}: would ask to {right} {}\n", hook.package, shown(&path.absolute()))));
+    let lines = rights.iter().flat_map(|(right, paths)| {
+        paths.iter().map(move |path| format!("  {}: would ask to {right} {}\n", hook.package, shown(&path.absolute())))
+    });
     lines.collect()
 }
 
@@ -272,6 +288,10 @@ fn shown(text: &str) -> String {
 
 fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn packages(count: u64) -> String {
+    format!("{count} package{}", if count == 1 { "" } else { "s" })
 }
 
 /// A size as people read it.
@@ -287,21 +307,32 @@ fn size(bytes: u64) -> String {
 }
 
 fn duration(took: Duration) -> String {
-    if took.as_secs() >= 10 { format!("{:.0} s", took.as_secs_f64()) } else if took.as_millis() >= 1000 { format!("{:.1} s", took.as_secs_f64()) } else { format!("{} ms", took.as_millis()) }
+    if took.as_secs() >= 10 {
+        format!("{:.0} s", took.as_secs_f64())
+    } else if took.as_millis() >= 1000 {
+        format!("{:.1} s", took.as_secs_f64())
+    } else {
+        format!("{} ms", took.as_millis())
+    }
 }
 
 fn table(rows: Vec<[String; 3]>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
-    let line = |row: &[String; 3]| format!("{:<first$}  {:<second$}  {}", row[0], row[1], row[2]).trim_end().to_owned() + "\n";
+    let line =
+        |row: &[String; 3]| format!("{:<first$}  {:<second$}  {}", row[0], row[1], row[2]).trim_end().to_owned() + "\n";
     rows.iter().map(line).collect()
 }
 
 impl Events for Output {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Warning(text) => self.say(format_args!("warning: {}", text.lines().map(shown).collect::<Vec<_>>().join("\n"))),
-            Event::Stage { name, took } if self.timings => self.say(format_args!("{name:<18} {:>9.3} ms", took.as_secs_f64() * 1000.0)),
+            Event::Warning(text) => {
+                self.say(format_args!("warning: {}", text.lines().map(shown).collect::<Vec<_>>().join("\n")))
+            }
+            Event::Stage { name, took } if self.timings => {
+                self.say(format_args!("{name:<18} {:>9.3} ms", took.as_secs_f64() * 1000.0))
+            }
             _ if self.quiet || self.json => {}
             Event::HookLine { package, line } => self.say(format_args!("  {package}: {line}")),
             Event::HookDone { package, report } if !self.dry_run => {
@@ -309,8 +340,12 @@ impl Events for Output {
                     self.say(line);
                 }
             }
-            Event::FetchRetry { package, problem } => self.say(format_args!("  {package}: {}; trying the next place", shown(problem))),
-            Event::FetchDone { package, source } if self.verbose => self.say(format_args!("  {package}: fetched from {}", shown(source))),
+            Event::FetchRetry { package, problem } => {
+                self.say(format_args!("  {package}: {}; trying the next place", shown(problem)))
+            }
+            Event::FetchDone { package, source } if self.verbose => {
+                self.say(format_args!("  {package}: fetched from {}", shown(source)))
+            }
             Event::Unpacked { package, files } if self.verbose => self.say(format_args!("  {package}: {files} files")),
             _ => {}
         }

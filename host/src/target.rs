@@ -74,6 +74,21 @@ impl Target {
         made.ok_or_else(|| Error::storage(format!("cannot make the folder {path:?}")))
     }
 
+    /// Where a path is with all links resolved, as far as it exists; what does not is taken as written.
+    pub fn canonical(&self, path: &RelPath) -> Result<RelPath> {
+        let mut rest = Vec::new();
+        let mut above = path.clone();
+        loop {
+            if let Some(place) = self.enter(&above)? {
+                let missing: Vec<&str> = rest.iter().rev().map(String::as_str).collect();
+                return Ok(place.path.join(&missing.join("/").parse()?)?);
+            }
+            let (Some(parent), Some(name)) = (above.parent(), above.file_name()) else { return Ok(path.clone()) };
+            rest.push(name.to_owned());
+            above = parent;
+        }
+    }
+
     fn resolve(&self, path: &RelPath, make: Option<u32>) -> Result<Option<Place>> {
         let failed = || format!("cannot open the folder {}", self.on_machine(path).display());
         let mut walk = Walk { stack: Vec::new(), todo: path.components().map(str::to_owned).collect(), links: 0 };
@@ -170,7 +185,11 @@ mod tests {
         assert_eq!(place("opt/deep").unwrap(), "/real/deep");
         assert_eq!(place("up/real").unwrap(), "/real");
         assert_eq!(place("absent/x"), None);
+        assert_eq!(target.canonical(&"opt/new/deep".parse().unwrap()).unwrap().absolute(), "/real/new/deep");
         assert!(target.enter(&"loop".parse().unwrap()).is_err(), "A29");
-        assert_eq!(target.enter_or_make(&"opt/new/er".parse().unwrap(), 0o755).unwrap().path.absolute(), "/real/new/er");
+        assert_eq!(
+            target.enter_or_make(&"opt/new/er".parse().unwrap(), 0o755).unwrap().path.absolute(),
+            "/real/new/er"
+        );
     }
 }

@@ -25,7 +25,20 @@ fn the_first_screen() {
     let help = environment.run_plain(&["--help"]).ok().stdout;
     let commands: Vec<&str> =
         help.lines().skip_while(|line| *line != "Commands:").take_while(|line| !line.is_empty()).collect();
-    insta::assert_snapshot!(commands.join("\n"), @"");
+    insta::assert_snapshot!(commands.join("\n"), @"
+Commands:
+  install  Install packages and what they need
+  remove   Remove packages with everything that they and their hooks made [alias: uninstall]
+  upgrade  Upgrade packages to the newest release in the index [alias: update]
+  sync     Fetch the newest index
+  list     List installed packages [alias: ls]
+  info     Show what is known of a package [alias: show]
+  files    List the files of an installed package, those that its hooks made too
+  pack     Make a package file from a folder; the same folder always gives the same bytes
+  index    Make the index of a folder of package files; v1 can read it too
+  hook     Work with the hooks of packages
+  help     Print this message or the help of the given subcommand(s)
+");
 }
 
 #[test]

@@ -26,7 +26,13 @@ fn an_install() {
     let output = installed(&environment, &[]);
     assert_eq!(output.stdout, "", "results go to stdout; an install has none");
     let text = steady(&output.stderr).replace(environment.root().to_str().unwrap(), "ROOT");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+  tool: makes /usr/
+  tool: makes /usr/bin/
+  tool: links /usr/bin/tool -> ../../opt/packets/tool/data/tool
+installed library 2, tool 1 in # ms
+run it: ROOT/usr/bin/tool
+");
 }
 
 #[test]
@@ -34,7 +40,10 @@ fn an_error_says_what_why_and_what_to_do() {
     let environment = TestEnvironment::new();
     installed(&environment, &[]);
     let output = environment.run(&["remove", "library"]).fails(1);
-    insta::assert_snapshot!(output.stderr, @"");
+    insta::assert_snapshot!(output.stderr, @"
+error: cannot remove library: the installed tool needs it
+  hint: `packets remove library tool` removes both; --cascade removes all that needs it
+");
 }
 
 #[test]
@@ -42,15 +51,36 @@ fn a_denial() {
     let environment = TestEnvironment::new();
     let hook = "-- first line\nio.open('/etc/app.conf', 'w')";
     let output = environment.install(&Package::new("app", "1").family("f-app", 1).install(hook)).fails(6);
-    insta::assert_snapshot!(output.stderr, @"");
+    insta::assert_snapshot!(output.stderr, @r#"
+error: install.lua of app tried what it may not
+  caused by: install.lua:2: open /etc/app.conf: it is in no granted folder
+  hint: if you trust it with that, add to /etc/packets/config.toml:
+[[Sandbox.grant]]
+package = "app"
+family = "f-app"
+write = ["/etc"]
+"#);
 }
 
 #[test]
 fn lists_and_tables() {
     let environment = TestEnvironment::new();
     installed(&environment, &[]);
-    insta::assert_snapshot!(environment.run(&["list"]).ok().stdout, @"");
-    insta::assert_snapshot!(environment.run(&["files", "tool"]).ok().stdout, @"");
+    insta::assert_snapshot!(environment.run(&["list"]).ok().stdout, @"
+library  2  The package library.
+tool     1  The package tool.
+");
+    insta::assert_snapshot!(environment.run(&["files", "tool"]).ok().stdout, @"
+/opt/packets/tool/data/
+/opt/packets/tool/data/name
+/opt/packets/tool/data/tool
+/opt/packets/tool/install.lua
+/opt/packets/tool/manifest.toml
+/opt/packets/tool/remove.lua
+/usr/  (hook)
+/usr/bin/  (hook)
+/usr/bin/tool -> ../../opt/packets/tool/data/tool  (hook)
+");
     let json = environment.run(&["files", "tool", "--json"]).ok().json();
     assert!(json["files"].as_array().unwrap().len() >= 5, "{json}");
 }

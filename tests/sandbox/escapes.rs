@@ -11,6 +11,7 @@ fn denied(prepare: impl Fn(&TestEnvironment), hook: impl Fn(&TestEnvironment) ->
         environment.prime();
         environment.put("usr/bin/other", "other\n");
         environment.put("etc/passwd", "root:x:0:0\n");
+        environment.put("usr/share/doc/other", "other\n");
         prepare(environment);
         let package =
             Package::new("bad", "1").link("out", environment.outside().to_str().unwrap()).install(&hook(environment));

@@ -77,7 +77,7 @@ fn m22_m26_flipped_bytes_are_refused_or_harmless() {
 #[test]
 fn m22_n20_other_things_than_an_index() {
     let synced = synced();
-    synced.refuses(Reply::Bytes(b"<!doctype html><html>Please log in</html>".to_vec()), &[5], "a captive portal");
+    synced.refuses(Reply::Bytes(b"<!doctype html><html>Please log in</html>".to_vec()), &[4], "a captive portal");
     synced.refuses(Reply::Bytes(vec![0; 8192]), &[5], "zeros");
     synced.refuses(Reply::Status(404), &[4], "404");
     synced.refuses(Reply::Status(503), &[4], "503");
@@ -134,7 +134,7 @@ fn m12_m13_m14_m29_m30_values_that_are_none() {
         ("realname", format!("'{}'", "x".repeat(10_000))),
         ("version", "'1/../../x'".to_owned()),
         ("version", format!("'{}'", "9".repeat(10_000))),
-        ("dependencies", "'../x'".to_owned()),
+        ("dependencies", "'../x', requires = NULL".to_owned()),
         ("requires", "'{'".to_owned()),
         ("family", "char(27, 91)".to_owned()),
     ] {

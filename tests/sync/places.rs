@@ -10,7 +10,7 @@ fn repository() -> TestEnvironment {
 }
 
 fn works(environment: &TestEnvironment, location: &str) {
-    environment.run(&["sync", location]).ok().says("1 packages");
+    environment.run(&["sync", location]).ok().says("1 package");
     assert!(environment.read("etc/packets/config.toml").contains(location), "it is remembered");
     environment.run(&["sync"]).ok();
     environment.run(&["list", "--available"]).ok().prints("tool  1");

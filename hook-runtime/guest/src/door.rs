@@ -91,11 +91,17 @@ pub fn call(line: u32, call: Call<'_>) -> Result<Answer, String> {
     let (request, response) = BUFFERS.take();
     let mut request = request;
     request.clear();
+    let capacity = match call {
+        Call::Read { .. } => wire::RESPONSE + wire::CHUNK,
+        _ => wire::RESPONSE,
+    };
     let Some(request) = wire::encode(&Request { line, call }, request) else {
         return Err("the request is too large".to_owned());
     };
     let mut response = response;
-    response.resize(wire::RESPONSE, 0);
+    if response.len() < capacity {
+        response.resize(capacity, 0);
+    }
     let length = import::send(&request, &mut response).min(response.len());
     let answer = match wire::decode::<Response<'_>>(&response[..length]) {
         Some(Response::Done) => Ok(Answer::Done),

@@ -22,6 +22,8 @@ const BUFFER: usize = 128 << 10;
 pub(super) const KEPT_MODE: u32 = 0o755;
 /// Permission bits that every folder has: its owner can always fill and empty it.
 pub(super) const FOLDER_MODE: u32 = 0o700;
+/// Permission bits that a staged file has until its hook ends.
+const WORK_MODE: u32 = 0o600;
 /// Permission bits of a new file.
 const NEW_MODE: u32 = 0o644;
 
@@ -58,6 +60,13 @@ impl From<OpenMode> for Access {
     }
 }
 
+/// What is copied.
+pub(super) struct Source {
+    file: File,
+    mode: u32,
+    size: u64,
+}
+
 fn staging(error: &io::Error) -> Stop {
     Stop::Io(format!("cannot write to the staging folder: {error}"))
 }
@@ -70,7 +79,8 @@ impl Session<'_> {
         overlay.last_file += 1;
         let number = overlay.last_file;
         let name = format!("hook-{number}");
-        let file = place.folder.create(&name, 0o600).map_err(|error| staging(&error))?;
+        let file = place.folder.create(&name, WORK_MODE).map_err(|error| staging(&error))?;
+        folder::set_mode(&file, mode | WORK_MODE).map_err(|error| staging(&error))?;
         let staged = StagedFile { place, name, mode, size: 0, sha256: None, session: self.number };
         overlay.files.insert(number, staged);
         self.made.push(number);
@@ -78,14 +88,8 @@ impl Session<'_> {
     }
 
     /// Copies `source` into a new staged file, and hashes it on the way.
-    pub(super) fn stage_copy(
-        &mut self,
-        mut source: File,
-        parent: &Spot,
-        path: &RelPath,
-        mode: u32,
-    ) -> Result<FileNumber> {
-        let size = folder::stat(&source).map_err(|error| Stop::io("read", path, &error))?.size;
+    pub(super) fn stage_copy(&mut self, source: Source, parent: &Spot, path: &RelPath) -> Result<FileNumber> {
+        let Source { file: mut source, mode, size } = source;
         if self.written.saturating_add(size) > self.limits.written {
             return self.charge(size).map(|()| 0);
         }
@@ -112,8 +116,8 @@ impl Session<'_> {
         Ok(number)
     }
 
-    /// Opens what stands at a name for reading, where the hook may read it. Tells its mode, too.
-    pub(super) fn source(&mut self, parent: &Spot, name: &str, path: &RelPath, found: &Found) -> Result<(File, u32)> {
+    /// Opens what stands at a name for reading, where the hook may read it.
+    pub(super) fn source(&mut self, parent: &Spot, name: &str, path: &RelPath, found: &Found) -> Result<Source> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Stop::NotFound,
             _ => Stop::io("open", path, &error),
@@ -124,12 +128,13 @@ impl Session<'_> {
                 let file = base.folder.read(name).map_err(failed)?;
                 let stat = folder::stat(&file).map_err(failed)?;
                 self.rules.read_open(path, &stat)?;
-                Ok((file, stat.mode))
+                Ok(Source { file, mode: stat.mode, size: stat.size })
             }
             Found::Staged(number) => {
                 let staged = self.overlay.files.get(number).ok_or(Stop::NotFound)?;
                 self.rules.read_content(path, staged.mode, self.overlay.entries.get(path))?;
-                Ok((staged.place.folder.read(&staged.name).map_err(|error| staging(&error))?, staged.mode))
+                let file = staged.place.folder.read(&staged.name).map_err(|error| staging(&error))?;
+                Ok(Source { file, mode: staged.mode, size: staged.size })
             }
             Found::Special => Err(special()),
             Found::Folder(_) => Err(Stop::invalid("it is a folder")),
@@ -148,7 +153,7 @@ impl Session<'_> {
             self.rules.read(&place.path)?;
             let name = place.name().ok_or(Stop::NotFound)?;
             no_folder_meant(&place)?;
-            let (file, _) = self.source(&place.parent, name, &place.path, &place.thing.found)?;
+            let file = self.source(&place.parent, name, &place.path, &place.thing.found)?.file;
             let staged = match place.thing.found {
                 Found::Staged(number) => Some(number),
                 _ => None,
@@ -189,8 +194,8 @@ impl Session<'_> {
                 self.stage(&parent, &place.path, mode)?
             }
             found => {
-                let (source, mode) = self.source(&parent, name, &place.path, found)?;
-                let number = self.stage_copy(source, &parent, &place.path, mode)?;
+                let source = self.source(&parent, name, &place.path, found)?;
+                let number = self.stage_copy(source, &parent, &place.path)?;
                 (number, self.reopen(number, false)?)
             }
         };
@@ -290,6 +295,9 @@ impl Session<'_> {
 
     /// Gives a staged file its mode and its hash.
     pub(super) fn settle_file(staged: &mut StagedFile) -> io::Result<()> {
+        if staged.mode | WORK_MODE == staged.mode && staged.sha256.is_some() {
+            return Ok(());
+        }
         let mut file = staged.place.folder.read(&staged.name)?;
         folder::set_mode(&file, staged.mode)?;
         if staged.sha256.is_none() {

@@ -10,6 +10,18 @@
 //! handles of open folders, links followed by their text. The canonical path that
 //! comes out is what `ownership` judges; from there on nothing looks at the hook's
 //! text again.
+//!
+//! What the contract leaves open is settled so:
+//! - `open`, `mkdir` and the source of a copy follow a link in the last name; `remove`,
+//!   `rename`, `symlink` and the target of a copy act on the link. `link/` is no folder.
+//! - A copy onto itself is an error, a rename onto itself is none. A folder is copied into a
+//!   folder that is there; it is renamed only onto an empty one.
+//! - Readable is what everyone may read (`o+r`), on a way that everyone may enter (`o+x`); a
+//!   granted folder and those above it may always be entered. What the package owns is
+//!   readable whatever its mode.
+//! - Files keep `mode & 0o755`, new ones get 0644; folders get at least 0700.
+//! - `remove`, `copy` and `rename` of a folder do all or nothing, and each entry counts.
+//! - `copy` and `mkdir` make missing parents; the others only a granted folder itself.
 
 mod entry;
 mod files;

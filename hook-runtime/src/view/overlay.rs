@@ -9,7 +9,7 @@ use packets_plugin_api::relpath::RelPath;
 
 use super::entry::{Entry, FileNumber, Node, StagedFile};
 use super::ownership::{Granting, Rules};
-use super::resolve::{Found, Host, Place, Spot, Thing};
+use super::resolve::{Found, Guess, Host, Place, Spot, Thing};
 use super::stop::{Result, Stop};
 use super::{
     Base, Becomes, Change, Dropped, Handle, HookContext, OverlayError, Owners, Seen, Session, Staged, Staging, Target,
@@ -172,12 +172,12 @@ impl Overlay {
         let mut parent = Spot::root(&self.root);
         for name in names {
             let next = parent.path.child(name).map_err(|error| Stop::invalid(error.rule))?;
-            match self.lookup(&parent, name, &next)?.found {
+            match self.lookup(&parent, name, &next, Guess::Folder)?.found {
                 Found::Folder(spot) => parent = spot,
                 _ => return Ok(None),
             }
         }
-        let thing = self.lookup(&parent, last, path)?;
+        let thing = self.lookup(&parent, last, path, Guess::Any)?;
         Ok(thing.found.is_there().then_some((parent, thing)))
     }
 

@@ -6,7 +6,7 @@ use super::Session;
 use super::entry::{Node, Step};
 use super::files::{FOLDER_MODE, KEPT_MODE, no_folder_meant, special, step};
 use super::ownership::Aim;
-use super::resolve::{Found, Place, Spot, Thing, stored_text};
+use super::resolve::{Found, Guess, Place, Spot, Thing, stored_text};
 use super::stop::{Result, Stop, shown};
 use crate::limits;
 
@@ -58,7 +58,7 @@ impl Session<'_> {
         for name in self.list(spot)? {
             self.tick()?;
             let path = child(&spot.path, &name)?;
-            let thing = self.overlay.lookup(spot, &name, &path)?;
+            let thing = self.overlay.lookup(spot, &name, &path, Guess::Any)?;
             let displaces = self.may_change(&path, &thing, Aim::Name).map_err(|stop| inside(stop, &path))?;
             steps.push(step(&path, spot, &thing, Node::Absent, displaces));
             self.remove_content(&thing.found, depth + 1, steps)?;
@@ -155,7 +155,7 @@ impl Session<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<()> {
         let name = to.path.file_name().unwrap_or_default();
-        let standing = self.overlay.lookup(to.parent, name, &to.path)?;
+        let standing = self.overlay.lookup(to.parent, name, &to.path, Guess::Any)?;
         let node = match &from.thing.found {
             Found::Folder(spot) => return self.bring_folder(spot, to, &standing, manner, depth, steps),
             _ if matches!(standing.found, Found::Folder(_)) => {
@@ -174,8 +174,7 @@ impl Session<'_> {
     }
 
     fn bring_file(&mut self, from: &Origin<'_>, found: &Found, to: &Goal<'_>, manner: Manner) -> Result<Node> {
-        let (file, mode) =
-            self.source(from.parent, from.name, &from.path, found).map_err(|stop| inside(stop, &from.path))?;
+        let source = self.source(from.parent, from.name, &from.path, found).map_err(|stop| inside(stop, &from.path))?;
         if let (Manner::Move, Found::Staged(number)) = (manner, found) {
             let overlay = &mut *self.overlay;
             let place = overlay.staging.folder_for(to.parent.device, &to.path);
@@ -184,7 +183,7 @@ impl Session<'_> {
                 return Ok(Node::File(*number));
             }
         }
-        self.stage_copy(file, to.parent, &to.path, mode).map(Node::File)
+        self.stage_copy(source, to.parent, &to.path).map(Node::File)
     }
 
     fn bring_folder(
@@ -216,7 +215,7 @@ impl Session<'_> {
         for name in self.list(spot)? {
             self.tick()?;
             let path = child(&spot.path, &name)?;
-            let thing = self.overlay.lookup(spot, &name, &path)?;
+            let thing = self.overlay.lookup(spot, &name, &path, Guess::Any)?;
             // What is closed to the hook is closed in a copy, too.
             self.rules.read(&path).map_err(|stop| inside(stop, &path))?;
             let from = Origin { parent: spot, name: &name, path, thing };
@@ -302,7 +301,7 @@ impl Session<'_> {
             }
             self.rules.make_parent(&path, &place.path)?;
             self.tick()?;
-            let thing = self.overlay.lookup(&parent, name, &path)?;
+            let thing = self.overlay.lookup(&parent, name, &path, Guess::Folder)?;
             steps.push(step(&path, &parent, &thing, Node::Folder { mode: 0o755, through: false }, false));
             parent = Spot::made(path, 0o755, &parent);
         }

@@ -109,6 +109,13 @@ impl Place {
     }
 }
 
+/// What a name most likely is: which system call is tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guess {
+    Folder,
+    Any,
+}
+
 /// Decides who may go where on the way.
 pub(super) trait Guard {
     /// Before `spot` is entered on the way to something in it.
@@ -173,8 +180,8 @@ impl Overlay {
             }
             let parent = stack.last().cloned().unwrap_or_else(|| self.root_spot());
             let path = parent.path.child(&name).map_err(|error| Stop::invalid(error.rule))?;
-            let thing = self.lookup(&parent, &name, &path)?;
             let last = ahead.names.is_empty();
+            let thing = self.lookup(&parent, &name, &path, if last { Guess::Any } else { Guess::Folder })?;
             match thing.found {
                 Found::Symlink { ref stored, .. } if !last || follow => {
                     self.check_link(&path, &thing)?;
@@ -228,8 +235,8 @@ impl Overlay {
     }
 
     /// What stands at `name` in `parent`; `path` is its canonical path.
-    pub(super) fn lookup(&mut self, parent: &Spot, name: &str, path: &RelPath) -> Result<Thing> {
-        let Some(entry) = self.entries.get(path) else { return self.lookup_base(parent, name, path) };
+    pub(super) fn lookup(&mut self, parent: &Spot, name: &str, path: &RelPath, guess: Guess) -> Result<Thing> {
+        let Some(entry) = self.entries.get(path) else { return self.lookup_base(parent, name, path, guess) };
         let old = entry.old;
         let found = match entry.node.clone() {
             Node::Absent | Node::Hidden => Found::Nothing,
@@ -237,7 +244,7 @@ impl Overlay {
             Node::Symlink { asked, stored } => Found::Symlink { asked, stored },
             Node::Tree(base) => Found::Folder(Spot::of(path.clone(), base)),
             Node::Folder { mode, through: false } => Found::Folder(Spot::made(path.clone(), mode, parent)),
-            Node::Folder { mode, through: true } => match self.lookup_base(parent, name, path)?.found {
+            Node::Folder { mode, through: true } => match self.lookup_base(parent, name, path, Guess::Folder)?.found {
                 Found::Folder(spot) => Found::Folder(Spot { mode, ..spot }),
                 _ => Found::Folder(Spot::made(path.clone(), mode, parent)),
             },
@@ -245,12 +252,17 @@ impl Overlay {
         Ok(Thing { found, old })
     }
 
-    fn lookup_base(&mut self, parent: &Spot, name: &str, path: &RelPath) -> Result<Thing> {
+    fn lookup_base(&mut self, parent: &Spot, name: &str, path: &RelPath, guess: Guess) -> Result<Thing> {
         let Some(base) = &parent.base else { return Ok(Thing::nothing()) };
         let folder =
             |handle: Handle| Thing { old: Some(handle.stat), found: Found::Folder(Spot::of(path.clone(), handle)) };
         if let Some(kept) = self.handles.get(path) {
             return Ok(folder(kept.clone()));
+        }
+        if guess == Guess::Any
+            && let Some(thing) = look(&base.folder, name, path)?
+        {
+            return Ok(thing);
         }
         match base.folder.open(name) {
             Ok(opened) => {
@@ -258,7 +270,7 @@ impl Overlay {
                 Ok(folder(self.keep(path, handle)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Thing::nothing()),
-            Err(error) => look(&base.folder, name, path, error),
+            Err(error) => look(&base.folder, name, path)?.ok_or_else(|| Stop::io("open", path, &error)),
         }
     }
 
@@ -287,22 +299,21 @@ impl Base {
     }
 }
 
-/// What stands at a name that is no folder, or one that cannot be opened.
-fn look(folder: &Folder, name: &str, path: &RelPath, unopened: io::Error) -> Result<Thing> {
+/// What stands at a name; none where it is a folder, which has to be opened.
+fn look(folder: &Folder, name: &str, path: &RelPath) -> Result<Option<Thing>> {
     let failed = |error: io::Error| Stop::io("look at", path, &error);
-    let Some(stat) = folder.stat(name).map_err(failed)? else { return Ok(Thing::nothing()) };
-    let found = match stat.kind {
-        Kind::File => Found::File(stat),
-        Kind::Special => Found::Special,
-        Kind::Folder => return Err(Stop::io("open", path, &unopened)),
+    let Some(stat) = folder.stat(name).map_err(failed)? else { return Ok(Some(Thing::nothing())) };
+    let (found, stat) = match stat.kind {
+        Kind::Folder => return Ok(None),
+        Kind::File => (Found::File(stat), stat),
+        Kind::Special => (Found::Special, stat),
         Kind::Symlink => {
             let (stat, text) = folder.link(name).map_err(failed)?;
             let text = text.into_string().map_err(|_| Stop::invalid("a link's target is not UTF-8"))?;
-            let found = Found::Symlink { asked: text.clone(), stored: text };
-            return Ok(Thing { found, old: Some(stat) });
+            (Found::Symlink { asked: text.clone(), stored: text }, stat)
         }
     };
-    Ok(Thing { found, old: Some(stat) })
+    Ok(Some(Thing { found, old: Some(stat) }))
 }
 
 /// The place of a path of which a folder is missing.

@@ -1,5 +1,7 @@
 //! The staged view against a small target, each test on two kernels: as it is, and
 //! with openat2 missing.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests make what the view meets")]
 
 mod effects;
 mod files;

@@ -273,9 +273,20 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What stands in a tree: kind and mode, owner, names, size, time, content, attributes.
+/// What stands in a tree.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Snapshot(BTreeMap<PathBuf, (u32, u32, u64, u64, i64, Vec<u8>, Vec<u8>)>);
+pub(crate) struct Snapshot(BTreeMap<PathBuf, Row>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    mode: u32,
+    owner: u32,
+    names: u64,
+    size: u64,
+    changed: i64,
+    content: Vec<u8>,
+    attributes: Vec<u8>,
+}
 
 impl Snapshot {
     fn add(&mut self, path: &Path) {
@@ -290,8 +301,9 @@ impl Snapshot {
         let mut attributes = vec![0; 4096];
         let length = rustix::fs::llistxattr(path, attributes.as_mut_slice()).unwrap_or(0);
         attributes.truncate(length);
-        let times = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-        let row = (meta.mode(), meta.uid(), meta.nlink(), meta.size(), times, content, attributes);
+        let changed = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+        let (mode, owner, names, size) = (meta.mode(), meta.uid(), meta.nlink(), meta.size());
+        let row = Row { mode, owner, names, size, changed, content, attributes };
         self.0.insert(path.to_owned(), row);
         if meta.is_dir() {
             for entry in std::fs::read_dir(path).unwrap() {

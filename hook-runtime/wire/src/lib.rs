@@ -16,8 +16,8 @@ pub const IMPORT_NAME: &str = "call";
 pub const CHUNK: usize = 64 << 10;
 /// The longest path in bytes; the guest sends none that is longer.
 pub const PATH: usize = 4096;
-/// The capacity for a response that the guest must offer.
-pub const RESPONSE: usize = CHUNK + (8 << 10);
+/// The largest response to anything but a [`Call::Read`]; that one may have [`CHUNK`] bytes more.
+pub const RESPONSE: usize = 8 << 10;
 /// What the message of a refusal begins with, for hooks written for the first version.
 pub const DENIED_PREFIX: &str = "[packets] unsafe filepath: ";
 

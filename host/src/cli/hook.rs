@@ -21,7 +21,9 @@ enum HookCommand {
 
 /// Run a package's hooks on a view of the system and print what they would do
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  packets hook test ./hello\n  packets hook test hello.pkt.tar.zst --grant hello=/etc/hello")]
+#[command(
+    after_help = "Examples:\n  packets hook test ./hello\n  packets hook test hello.pkt.tar.zst --grant hello=/etc/hello"
+)]
 struct Test {
     /// A package file, or a folder that holds a manifest.toml
     package: PathBuf,

@@ -9,7 +9,9 @@ use crate::output::Output;
 
 /// Make the index of a folder of package files; v1 can read it too
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  packets index ./repo\n  packets index ./repo --url https://example.org/repo -o index.db")]
+#[command(
+    after_help = "Examples:\n  packets index ./repo\n  packets index ./repo --url https://example.org/repo -o index.db"
+)]
 pub(super) struct Index {
     /// The folder of package files
     folder: PathBuf,

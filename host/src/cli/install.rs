@@ -7,7 +7,9 @@ use crate::output::Output;
 
 /// Install packages and what they need
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  packets install jq\n  packets install ./jq.pkt.tar.zst ./my-package-folder\n  packets install nginx --grant nginx=/etc/nginx\n  packets install jq --dry-run")]
+#[command(
+    after_help = "Examples:\n  packets install jq\n  packets install ./jq.pkt.tar.zst ./my-package-folder\n  packets install nginx --grant nginx=/etc/nginx\n  packets install jq --dry-run"
+)]
 pub(super) struct Install {
     /// Names, package files, or folders that hold a manifest.toml
     #[arg(required = true, value_name = "PACKAGE")]

@@ -23,7 +23,9 @@ use crate::output::{Output, Wanted};
 /// A package manager whose hooks cannot escape.
 #[derive(Debug, Parser)]
 #[command(name = "packets", version, about, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Examples:\n  packets sync https://example.org/index.db\n  packets install jq ripgrep\n  packets install ./mytool.pkt.tar.zst --dry-run\n  packets remove jq")]
+#[command(
+    after_help = "Examples:\n  packets sync https://example.org/index.db\n  packets install jq ripgrep\n  packets install ./mytool.pkt.tar.zst --dry-run\n  packets remove jq"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

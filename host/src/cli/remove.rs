@@ -6,7 +6,10 @@ use crate::output::Output;
 
 /// Remove packages with everything that they and their hooks made
 #[derive(Debug, Args)]
-#[command(visible_alias = "uninstall", after_help = "Examples:\n  packets remove jq\n  packets remove libfoo --cascade\n  packets remove broken --no-hooks")]
+#[command(
+    visible_alias = "uninstall",
+    after_help = "Examples:\n  packets remove jq\n  packets remove libfoo --cascade\n  packets remove broken --no-hooks"
+)]
 pub(super) struct Remove {
     /// Names of installed packages
     #[arg(required = true, value_name = "NAME")]

@@ -6,7 +6,9 @@ use crate::output::Output;
 
 /// Fetch the newest index
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  packets sync\n  packets sync https://example.org/index.db\n  packets sync /srv/repo")]
+#[command(
+    after_help = "Examples:\n  packets sync\n  packets sync https://example.org/index.db\n  packets sync /srv/repo"
+)]
 pub(super) struct Sync {
     /// Where the index is: a URL, a file or a folder; remembered in the config
     url: Option<String>,

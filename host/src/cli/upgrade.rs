@@ -7,7 +7,10 @@ use crate::output::Output;
 
 /// Upgrade packages to the newest release in the index
 #[derive(Debug, Args)]
-#[command(visible_alias = "update", after_help = "Examples:\n  packets upgrade jq\n  packets upgrade jq ripgrep --dry-run=plan")]
+#[command(
+    visible_alias = "update",
+    after_help = "Examples:\n  packets upgrade jq\n  packets upgrade jq ripgrep --dry-run=plan"
+)]
 pub(super) struct Upgrade {
     /// Names of installed packages
     #[arg(required = true, value_name = "NAME")]

@@ -104,7 +104,11 @@ impl Area {
     /// The staging folder with this id.
     pub(super) fn place(&self, id: u32) -> io::Result<Arc<Folder>> {
         let inner = self.inner();
-        inner.folders.get(id as usize).map(|staged| staged.folder.clone()).ok_or_else(|| io::Error::other("no such staging folder"))
+        inner
+            .folders
+            .get(id as usize)
+            .map(|staged| staged.folder.clone())
+            .ok_or_else(|| io::Error::other("no such staging folder"))
     }
 
     /// A new name in `old/` on this file system.
@@ -195,7 +199,8 @@ mod tests {
         let staged = home.path().join("opt/packets/.packets").join(id.as_str());
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&staged).unwrap()) & 0o777, 0o700);
         area.new_trees().unwrap().create("x", 0o644).unwrap();
-        let (old, name) = area.old_name(data.folder.stat_self().unwrap().device, &"usr/bin/x".parse().unwrap()).unwrap();
+        let (old, name) =
+            area.old_name(data.folder.stat_self().unwrap().device, &"usr/bin/x".parse().unwrap()).unwrap();
         old.create(&name, 0o600).unwrap();
         drop(area);
         assert!(!staged.exists());

@@ -33,7 +33,13 @@ pub(super) fn find(old: &Folder, leaving: &Leaving) -> Result<Vec<Extra>> {
     Ok(extras)
 }
 
-fn walk(folder: &Folder, path: &RelPath, known: &HashSet<RelPath>, depth: usize, extras: &mut Vec<Extra>) -> Result<()> {
+fn walk(
+    folder: &Folder,
+    path: &RelPath,
+    known: &HashSet<RelPath>,
+    depth: usize,
+    extras: &mut Vec<Extra>,
+) -> Result<()> {
     let named = || format!("cannot look through {path}");
     if depth > limits::DEPTH {
         return Err(Error::storage(named()).caused_by("its folders are nested too deeply"));

@@ -51,8 +51,17 @@ impl Committed {
 ///
 /// # Errors
 /// The first step that fails; then everything is as it was, unless the error says otherwise.
-pub fn commit(hooked: Hooked, target: &Target, data: &Place, area: &Area, storage: &mut dyn Storage, entry: &Entry<'_>, bin: &RelPath) -> Result<Committed> {
-    let mut work = Work { target, data, area, steps: Steps::default(), kept: hooked.kept().to_vec(), displaced: Vec::new() };
+pub fn commit(
+    hooked: Hooked,
+    target: &Target,
+    data: &Place,
+    area: &Area,
+    storage: &mut dyn Storage,
+    entry: &Entry<'_>,
+    bin: &RelPath,
+) -> Result<Committed> {
+    let mut work =
+        Work { target, data, area, steps: Steps::default(), kept: hooked.kept().to_vec(), displaced: Vec::new() };
     let done = work.apply(&hooked).and_then(|()| {
         let rows = rows::rows(&hooked, entry, &work.displaced);
         storage.finish(&rows).map_err(Error::from)
@@ -61,7 +70,9 @@ pub fn commit(hooked: Hooked, target: &Target, data: &Place, area: &Area, storag
         return Err(work.go_back(error));
     }
     work.clear_old_trees(&hooked)?;
-    let is_program = |change: &&Change| change.path.starts_with(bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. });
+    let is_program = |change: &&Change| {
+        change.path.starts_with(bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
+    };
     let programs = hooked.changes().iter().filter(is_program).map(|change| change.path.clone()).collect();
     Ok(Committed { outcomes: hooked.outcomes().to_vec(), kept: work.kept, programs })
 }
@@ -92,7 +103,8 @@ impl Work<'_> {
         }
         for arriving in hooked.arriving() {
             let name = arriving.package.name.as_str();
-            let data = Arc::new(self.data.folder.again().context(|| format!("cannot open {}", self.data.path.absolute()))?);
+            let data =
+                Arc::new(self.data.folder.again().context(|| format!("cannot open {}", self.data.path.absolute()))?);
             if trees.stat(name).context(|| format!("cannot look at the staged {name}"))?.is_some() {
                 let placed = self.steps.place(Spot::new(&trees, name), Spot::new(&data, name));
                 placed.context(|| format!("cannot put {} in place", arriving.folder.absolute()))?;
@@ -116,7 +128,8 @@ impl Work<'_> {
         for (at, change) in changes.iter().enumerate() {
             let Becomes::Symlink { stored, .. } = &change.becomes else { continue };
             let named = || format!("cannot stage the link {}", change.path.absolute());
-            let place = self.area.place_for(self.device_of(&change.path).context(named)?, &change.path).context(named)?;
+            let place =
+                self.area.place_for(self.device_of(&change.path).context(named)?, &change.path).context(named)?;
             let name = format!("link-{at}");
             place.folder.symlink(stored, &name).context(named)?;
             staged.insert(at, Spot::new(&place.folder, name));
@@ -151,7 +164,11 @@ impl Work<'_> {
             return Err(changed());
         }
         let now = folder.stat(&name).context(named)?;
-        let same = |old: &Stat, now: &Stat| old.same_inode(now) && (old.kind == Kind::Folder || (old.size, old.modified, old.mode) == (now.size, now.modified, now.mode));
+        let same = |old: &Stat, now: &Stat| {
+            old.same_inode(now)
+                && (old.kind == Kind::Folder
+                    || (old.size, old.modified, old.mode) == (now.size, now.modified, now.mode))
+        };
         match (&change.old, &now) {
             (None, None) => Ok(()),
             (Some(old), Some(now)) if same(old, now) => Ok(()),
@@ -192,7 +209,8 @@ impl Work<'_> {
     fn carry_over(&mut self, hooked: &Hooked) -> Result<()> {
         for leaving in hooked.leaving() {
             let extras = extras::find(&self.area.old_folder(), leaving)?;
-            let successor = hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
+            let successor =
+                hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
             for extra in extras {
                 let was = leaving.package.folder.join(&extra.path)?;
                 let now = match successor {
@@ -239,19 +257,28 @@ impl Work<'_> {
                     Some(old) if old.kind == Kind::Folder => Ok(()),
                     Some(_) => {
                         let old = self.old_spot(&change.path).context(named)?;
-                        self.steps.place(to.clone(), old).and_then(|()| self.steps.make_folder(to, *mode)).context(named)
+                        self.steps
+                            .place(to.clone(), old)
+                            .and_then(|()| self.steps.make_folder(to, *mode))
+                            .context(named)
                     }
                     None => self.steps.make_folder(to, *mode).context(named),
                 };
             }
-            (Becomes::File { staged, .. }, _) => Spot::new(&self.area.place(staged.place).context(named)?, staged.name.as_str()),
+            (Becomes::File { staged, .. }, _) => {
+                Spot::new(&self.area.place(staged.place).context(named)?, staged.name.as_str())
+            }
             (Becomes::Symlink { .. }, Some(link)) => link.clone(),
             _ => return Err(Error::new(ErrorKind::Bug, format!("{} has nothing staged", change.path.absolute()))),
         };
         if change.old.is_none() {
             return self.steps.place(from, to).context(named);
         }
-        let old = if change.displaces { self.displaced_spot(change).context(named)? } else { self.old_spot(&change.path).context(named)? };
+        let old = if change.displaces {
+            self.displaced_spot(change).context(named)?
+        } else {
+            self.old_spot(&change.path).context(named)?
+        };
         self.steps.replace(from, to, old).context(named)
     }
 
@@ -277,7 +304,9 @@ impl Work<'_> {
         let Some(old) = &change.old else { return Ok(()) };
         let (folder, name) = match self.parent_of(&change.path) {
             // Its folder has gone as a whole, or something else stands there now.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
             found => found.context(named)?,
         };
         let at = Spot::new(&folder, name);

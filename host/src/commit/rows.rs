@@ -20,7 +20,8 @@ pub struct Entry<'a> {
 
 pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, displaced: &[(RelPath, RelPath)]) -> Rows {
     let stays = |name: &_| hooked.arriving().iter().any(|arriving| arriving.package.name == *name);
-    let gone = hooked.leaving().iter().map(|leaving| leaving.package.name.clone()).filter(|name| !stays(name)).collect();
+    let gone =
+        hooked.leaving().iter().map(|leaving| leaving.package.name.clone()).filter(|name| !stays(name)).collect();
     let mut installed = Vec::with_capacity(hooked.arriving().len());
     for (arriving, (_, files)) in hooked.arriving().iter().zip(hooked.records()) {
         let mut files = files.clone();

@@ -123,7 +123,7 @@ pub struct Sandbox {
     /// What a denial means.
     pub on_denied: OnDenied,
     /// What single packages may do beyond that.
-    #[serde(rename = "grant")]
+    #[serde(rename = "grant", skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<PackageGrant>,
 }
 
@@ -276,8 +276,11 @@ fn describe(text: &str, file: &str, error: &toml::de::Error) -> Error {
         let content = text.lines().nth(line - 1).unwrap_or_default().trim();
         format!("line {line}, `{content}`: ")
     });
-    Error::request(format!("cannot use the config {file}"))
-        .caused_by(format!("{}{}", place.unwrap_or_default(), error.message()))
+    Error::request(format!("cannot use the config {file}")).caused_by(format!(
+        "{}{}",
+        place.unwrap_or_default(),
+        error.message()
+    ))
 }
 
 /// A period as the config writes it, from a plain duration.
@@ -304,7 +307,8 @@ mod tests {
 
     #[test]
     fn a_wrong_key_names_file_line_and_what_is_allowed() {
-        let error = Config::parse("[Config]\n\n[Sandbox]\nmemorry = \"1MiB\"\n", "/etc/packets/config.toml").unwrap_err();
+        let error =
+            Config::parse("[Config]\n\n[Sandbox]\nmemorry = \"1MiB\"\n", "/etc/packets/config.toml").unwrap_err();
         assert_eq!(error.message(), "cannot use the config /etc/packets/config.toml");
         let cause = &error.causes()[0];
         for part in ["line 4", "memorry", "expected", "`memory`"] {
@@ -332,7 +336,8 @@ mod tests {
 
     #[test]
     fn grants_are_for_a_name_and_a_family() {
-        let text = "[[Sandbox.grant]]\npackage = \"nginx\"\nfamily = \"f\"\nwrite = [\"/etc/nginx\"]\noperations = 200000\n";
+        let text =
+            "[[Sandbox.grant]]\npackage = \"nginx\"\nfamily = \"f\"\nwrite = [\"/etc/nginx\"]\noperations = 200000\n";
         let sandbox = Config::parse(text, "c").unwrap().sandbox;
         let (nginx, family): (PackageName, Family) = ("nginx".parse().unwrap(), "f".parse().unwrap());
         assert_eq!(sandbox.granted(&nginx, &family).write, ["etc/nginx".parse().unwrap()]);

@@ -34,7 +34,8 @@ fn write(value: u64, units: &[(&str, u64)]) -> String {
 impl TryFrom<String> for ByteSize {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let value = parse(&text, &SIZES).ok_or_else(|| format!("\"{text}\" is no size; expected one like \"64MiB\" or \"512KiB\""))?;
+        let value = parse(&text, &SIZES)
+            .ok_or_else(|| format!("\"{text}\" is no size; expected one like \"64MiB\" or \"512KiB\""))?;
         Ok(Self(value))
     }
 }
@@ -48,7 +49,8 @@ impl From<ByteSize> for String {
 impl TryFrom<String> for Period {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let value = parse(&text, &PERIODS).ok_or_else(|| format!("\"{text}\" is no time; expected one like \"5s\" or \"500ms\""))?;
+        let value = parse(&text, &PERIODS)
+            .ok_or_else(|| format!("\"{text}\" is no time; expected one like \"5s\" or \"500ms\""))?;
         Ok(Self(Duration::from_millis(value)))
     }
 }

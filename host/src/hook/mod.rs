@@ -4,6 +4,7 @@
 //! dependency order, each seeing what those before it did. Nothing on the target
 //! changes here.
 
+mod aftermath;
 mod permissions;
 mod records;
 mod run;

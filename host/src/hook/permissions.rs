@@ -1,6 +1,6 @@
 //! What a package's hooks may reach: never more than somebody approved.
 
-use packets_hook_runtime::sandbox;
+use packets_hook_runtime::sandbox::{self, GrantError, Places, Right};
 use packets_plugin_api::hook::{Denial, Grant};
 use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::relpath::RelPath;
@@ -20,6 +20,8 @@ pub struct Approvals<'a> {
     pub extra: &'a [ExtraGrant],
     /// The folder for programs, canonical.
     pub bin_dir: &'a RelPath,
+    /// The program's own things, which nobody can grant.
+    pub places: &'a Places,
     /// A dry run goes on with what is asked for, and says so.
     pub dry_run: bool,
 }
@@ -38,19 +40,36 @@ impl Approvals<'_> {
     ///
     /// # Errors
     /// Something that nobody has approved, with the lines that would.
-    pub fn permit(&self, name: &PackageName, family: &Family, asked: &Permissions, storage: &dyn Storage) -> Result<Permitted> {
+    pub fn permit(
+        &self,
+        name: &PackageName,
+        family: &Family,
+        asked: &Permissions,
+        storage: &dyn Storage,
+    ) -> Result<Permitted> {
         let allow = sandbox::default_allow(&self.sandbox.allow, self.bin_dir, name)
             .map_err(|error| Error::request("cannot use the config's Sandbox.allow").because(&error))?;
+        let refused =
+            |error: GrantError| Error::request(format!("cannot use what was granted to {name}")).because(&error);
+        for extra in self.extra.iter().filter(|extra| extra.package == *name) {
+            sandbox::folder(Right::Write, &extra.path.absolute(), self.places).map_err(refused)?;
+        }
+        let granted = self.sandbox.granted(name, family);
+        self.check(&granted).map_err(refused)?;
         let extra = self.extra.iter().filter(|extra| extra.package == *name).map(|extra| extra.path.clone()).collect();
         let stored = storage.approvals(name, family)?;
-        let mut parts = vec![
-            Grant { allow, ..Grant::default() },
-            Grant { write: extra, ..Grant::default() },
-            self.sandbox.granted(name, family),
-        ];
+        let mut parts = vec![Grant { allow, ..Grant::default() }, Grant { write: extra, ..Grant::default() }, granted];
         parts.extend(stored.into_iter().map(|approval| approval.grant));
         let approved = sandbox::merge(&parts);
-        let asked = Grant { allow: Vec::new(), write: asked.write.clone(), read: asked.read.clone(), replace: asked.replace.clone() };
+        let asked = Grant {
+            allow: Vec::new(),
+            write: asked.write.clone(),
+            read: asked.read.clone(),
+            replace: asked.replace.clone(),
+        };
+        self.check(&asked).map_err(|error| {
+            Error::new(ErrorKind::Hook, format!("{name} asks for what nobody can approve")).because(&error)
+        })?;
         let missing = sandbox::missing(&asked, &approved);
         if missing == Grant::default() {
             return Ok(Permitted { grant: approved, would_ask: None });
@@ -64,12 +83,26 @@ impl Approvals<'_> {
     }
 }
 
+impl Approvals<'_> {
+    fn check(&self, grant: &Grant) -> Result<(), GrantError> {
+        for (right, paths) in
+            [(Right::Write, &grant.write), (Right::Read, &grant.read), (Right::Replace, &grant.replace)]
+        {
+            for path in paths {
+                sandbox::folder(right, &path.absolute(), self.places)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn absolute(paths: &[RelPath]) -> Vec<String> {
     paths.iter().map(RelPath::absolute).collect()
 }
 
 fn describe(grant: &Grant) -> String {
-    let part = |verb: &str, paths: &[RelPath]| (!paths.is_empty()).then(|| format!("{verb} {}", absolute(paths).join(", ")));
+    let part =
+        |verb: &str, paths: &[RelPath]| (!paths.is_empty()).then(|| format!("{verb} {}", absolute(paths).join(", ")));
     let parts = [part("write in", &grant.write), part("read", &grant.read), part("replace", &grant.replace)];
     format!("they want to {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }

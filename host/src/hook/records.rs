@@ -25,7 +25,12 @@ impl Owners for StoredOwners<'_> {
 
 /// All paths of an arriving package, sorted: what it brought, what its hook did in its
 /// folder, and what its hook did elsewhere.
-pub(super) fn of_package(package: &Arriving, in_tree: &[Effect], changes: &[Change], leaving: &[Leaving]) -> Vec<FileRecord> {
+pub(super) fn of_package(
+    package: &Arriving,
+    in_tree: &[Effect],
+    changes: &[Change],
+    leaving: &[Leaving],
+) -> Vec<FileRecord> {
     let mut records: BTreeMap<RelPath, FileRecord> = BTreeMap::new();
     let mut insert = |path: RelPath, made_by: MadeBy, kind: FileKind| {
         records.insert(path.clone(), FileRecord { path, made_by, kind, displaced: None });
@@ -85,7 +90,9 @@ pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bo
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
     let file = match root.walk(&parent).and_then(|folder| folder.read(name)) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => return Ok(false),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            return Ok(false);
+        }
         Err(error) => return Err(error).context(named),
     };
     Ok(hash(file).context(named)? != sha256)

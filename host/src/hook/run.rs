@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
-use packets_hook_runtime::view::{Becomes, Change, HookContext, Overlay, ViewLimits};
+use packets_hook_runtime::view::{Becomes, HookContext, Overlay, ViewLimits};
 use packets_plugin_api::hook::{Grant, HookCall, HookKind, HookLog, HookReport, HookRunner, HookSource};
 use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::registry::Registry;
@@ -42,7 +42,8 @@ impl<'a> Runners<'a> {
         let limits = self.sandbox.hook_limits();
         let made = self.made.get_or_init(|| self.registry.hooks().map(|(_, factory)| factory(&limits)).collect());
         made.iter().find(|runner| runner.handles(hook)).ok_or_else(|| {
-            Error::new(ErrorKind::Hook, format!("no hook runner handles {}", hook.name)).hint("hooks are Lua scripts, *.lua")
+            Error::new(ErrorKind::Hook, format!("no hook runner handles {}", hook.name))
+                .hint("hooks are Lua scripts, *.lua")
         })
     }
 }
@@ -107,17 +108,23 @@ impl Hooks<'_> {
         let mut outcomes = Vec::new();
         let mut kept = BTreeSet::new();
         for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
-            outcomes.extend(self.run_remove(&mut overlay, package)?);
+            let outcome = self.run_remove(&mut overlay, package)?;
+            self.drop_created(&mut overlay, &package.package.name, outcome.as_ref())?;
+            outcomes.extend(outcome);
             self.take_away(&mut overlay, package, &[], &mut kept, &leaving)?;
             overlay.hide(&package.package.folder).map_err(failed)?;
         }
         for (package, permitted) in arriving.iter().zip(permitted) {
-            let tree = package.staged.tree().again().context(|| format!("cannot open the staged {}", package.package.name))?;
+            let tree =
+                package.staged.tree().again().context(|| format!("cannot open the staged {}", package.package.name))?;
             overlay.place(&package.package.name, &package.folder, tree).map_err(failed)?;
-            let old: Vec<&Leaving> = leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(&package.package.name)).collect();
+            let old: Vec<&Leaving> =
+                leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(&package.package.name)).collect();
             let outcome = self.run_install(&mut overlay, package, permitted, &old)?;
-            let made: Vec<RelPath> =
-                outcome.iter().flat_map(|outcome| outcome.report.effects.iter().map(|effect| effect.path.clone())).collect();
+            let made: Vec<RelPath> = outcome
+                .iter()
+                .flat_map(|outcome| outcome.report.effects.iter().map(|effect| effect.path.clone()))
+                .collect();
             outcomes.extend(outcome);
             for old in old {
                 self.take_away(&mut overlay, old, &made, &mut kept, &leaving)?;
@@ -138,7 +145,8 @@ impl Hooks<'_> {
         let name = &package.package.name;
         let tree = package.staged.tree().again().context(|| format!("cannot open the staged {name}"))?;
         overlay.place(name, &package.folder, tree).map_err(failed)?;
-        let mut outcomes: Vec<HookOutcome> = self.run_install(overlay, package, permitted.clone(), &[])?.into_iter().collect();
+        let mut outcomes: Vec<HookOutcome> =
+            self.run_install(overlay, package, permitted.clone(), &[])?.into_iter().collect();
         let hooks = &package.staged.manifest().hooks;
         if let Some(remove) = &hooks.remove {
             let one = One {
@@ -224,8 +232,14 @@ impl Hooks<'_> {
         let mut permitted = lenient.permit(name, family, &Permissions::default(), self.storage)?;
         permitted.grant.replace.clear();
         // What its own hooks made goes anyway: the hook may take it away itself.
-        let own = package.files.iter().filter(|file| file.made_by == MadeBy::Hook && !matches!(file.kind, FileKind::Symlink { .. }));
-        permitted.grant.allow.extend(own.map(|file| file.path.clone()).filter(|path| !path.starts_with(&package.package.folder)));
+        let own = package
+            .files
+            .iter()
+            .filter(|file| file.made_by == MadeBy::Hook && !matches!(file.kind, FileKind::Symlink { .. }));
+        permitted
+            .grant
+            .allow
+            .extend(own.map(|file| file.path.clone()).filter(|path| !path.starts_with(&package.package.folder)));
         self.run_one(
             overlay,
             One {
@@ -240,7 +254,9 @@ impl Hooks<'_> {
             },
         )
         .map(Some)
-        .map_err(|error| error.hint(format!("nothing was changed; `packets remove {name} --no-hooks` removes by record alone")))
+        .map_err(|error| {
+            error.hint(format!("nothing was changed; `packets remove {name} --no-hooks` removes by record alone"))
+        })
     }
 
     fn run_one(&self, overlay: &mut Overlay, one: One<'_>) -> Result<HookOutcome> {
@@ -248,7 +264,10 @@ impl Hooks<'_> {
         let named = |error: Error| error.within(format!("the {} hook of {} failed", one.kind, one.package));
         let runner = self.runners.for_hook(one.hook).map_err(named)?;
         let owners = StoredOwners(self.storage);
-        let limits = ViewLimits { operations: self.approvals.sandbox.operations(one.package, one.family), ..ViewLimits::default() };
+        let limits = ViewLimits {
+            operations: self.approvals.sandbox.operations(one.package, one.family),
+            ..ViewLimits::default()
+        };
         let context = HookContext {
             package: one.package.clone(),
             kind: one.kind,
@@ -310,73 +329,12 @@ impl Hooks<'_> {
             }
         }
     }
-
-    /// Takes away what hooks made for a package that goes, but what is in `made`.
-    fn take_away(
-        &self,
-        overlay: &mut Overlay,
-        package: &Leaving,
-        made: &[RelPath],
-        kept: &mut BTreeSet<RelPath>,
-        leaving: &[Leaving],
-    ) -> Result<()> {
-        let outside = |path: &RelPath| !path.starts_with(&package.package.folder);
-        let mut paths: Vec<_> =
-            package.files.iter().filter(|file| file.made_by == MadeBy::Hook && outside(&file.path) && !made.contains(&file.path)).collect();
-        paths.sort_by(|a, b| b.path.cmp(&a.path));
-        for file in paths {
-            let others = self.storage.owners(&file.path)?;
-            let stays = |name: &PackageName| !leaving.iter().any(|gone| gone.package.name == *name);
-            if others.iter().any(|(name, _)| stays(name)) {
-                continue;
-            }
-            if let FileKind::File { sha256, .. } = &file.kind
-                && !self.purge
-                && records::edited(self.root, &file.path, *sha256)?
-            {
-                kept.insert(file.path.clone());
-                continue;
-            }
-            overlay.drop_path(&package.package.name, &file.path).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// A file under /etc that the administrator has changed stays; the new one goes beside it.
-    fn keep_edited(
-        &self,
-        changes: &mut [Change],
-        records: &mut [(PackageName, Vec<packets_plugin_api::storage::FileRecord>)],
-        leaving: &[Leaving],
-        kept: &mut Vec<Kept>,
-    ) -> Result<()> {
-        for change in changes.iter_mut() {
-            let Becomes::File { sha256: new, .. } = &change.becomes else { continue };
-            let before = leaving.iter().flat_map(|gone| &gone.files).find(|file| file.path == change.path);
-            let Some(FileKind::File { sha256: old, .. }) = before.map(|file| &file.kind) else { continue };
-            if old == new || !records::edited(self.root, &change.path, *old)? || !records::edited(self.root, &change.path, *new)? {
-                continue;
-            }
-            let was = change.path.clone();
-            let beside: RelPath = format!("{}.new", was.as_str()).parse()?;
-            change.old = records::stands_at(self.root, &beside)?;
-            change.path = beside.clone();
-            for (_, files) in records.iter_mut() {
-                if let Some(file) = files.iter().find(|file| file.path == was) {
-                    let twin = packets_plugin_api::storage::FileRecord { path: beside.clone(), ..file.clone() };
-                    files.push(twin);
-                }
-            }
-            kept.push(Kept { was: was.clone(), now: was });
-        }
-        Ok(())
-    }
 }
 
 fn readable(hooks: &manifest::Hooks) -> Vec<RelPath> {
     manifest::FILE_NAME.parse().into_iter().chain(hooks.files().cloned()).collect()
 }
 
-fn failed(error: packets_hook_runtime::view::OverlayError) -> Error {
+pub(super) fn failed(error: packets_hook_runtime::view::OverlayError) -> Error {
     Error::storage("the staged view failed").because(&error)
 }

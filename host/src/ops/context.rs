@@ -70,8 +70,8 @@ impl Context {
             write_missing_config(&config, place)?;
         }
         let config_folder = folder.map_or(wanted, |place| place.path);
-        let data = canonical(&target, &config.base.data_dir.0)?;
-        let bin = canonical(&target, &config.base.bin_dir.0)?;
+        let data = target.canonical(&config.base.data_dir.0)?;
+        let bin = target.canonical(&config.base.bin_dir.0)?;
         Ok(Self { target, config, registry, format, data, bin, config_folder, _lock: lock })
     }
 
@@ -94,7 +94,9 @@ impl Context {
         let file = self.target.on_machine(&self.config_file(INSTALLED)?);
         let storage = match mode {
             Mode::Read => self.format.open_installed(&file, Access::Read),
-            Mode::Write => self.format.open_installed(&file, Access::Write(&Version1::new(&self.target, &self.data, self.allowed()))),
+            Mode::Write => self
+                .format
+                .open_installed(&file, Access::Write(&Version1::new(&self.target, &self.data, self.allowed()))),
         };
         Ok(storage?)
     }
@@ -108,15 +110,15 @@ impl Context {
     /// Where the program's own things are, which no hook may reach.
     pub(super) fn places(&self) -> Result<sandbox::Places> {
         let mut packages = vec![self.data.clone()];
-        let last = canonical(&self.target, &self.config.base.last_data_dir.0)?;
+        let last = self.target.canonical(&self.config.base.last_data_dir.0)?;
         if last != self.data {
             packages.push(last);
         }
         Ok(sandbox::Places {
             config: self.config_folder.clone(),
-            state: canonical(&self.target, &STATE_FOLDER.parse()?)?,
-            cache: canonical(&self.target, &self.config.base.cache_dir.0)?,
-            plugins: canonical(&self.target, &self.config.plugins.dir.0)?,
+            state: self.target.canonical(&STATE_FOLDER.parse()?)?,
+            cache: self.target.canonical(&self.config.base.cache_dir.0)?,
+            plugins: self.target.canonical(&self.config.plugins.dir.0)?,
             packages,
             program: self.running_program(),
         })
@@ -158,11 +160,6 @@ fn format_of(registry: &Registry) -> Result<Arc<dyn StorageFormat>> {
 /// The storage format, for commands that have no target.
 pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
     format_of(&registry()?)
-}
-
-/// A folder's path with all links resolved; as written where it does not exist yet.
-fn canonical(target: &Target, path: &RelPath) -> Result<RelPath> {
-    Ok(target.enter(path)?.map_or_else(|| path.clone(), |place| place.path))
 }
 
 fn read_config(options: &Options, folder: Option<&Place>) -> Result<Config> {

@@ -67,7 +67,9 @@ impl Loose {
             let Some(text) = name.to_str() else { continue };
             let is_package = match folder.stat(&name).context(named)?.map(|stat| stat.kind) {
                 Some(Kind::File) => text.ends_with(PACKAGE_ENDING) && !text.starts_with('.'),
-                Some(Kind::Folder) if folders => folder.open(&name).context(named)?.stat("manifest.toml").context(named)?.is_some(),
+                Some(Kind::Folder) if folders => {
+                    folder.open(&name).context(named)?.stat("manifest.toml").context(named)?.is_some()
+                }
                 _ => false,
             };
             if is_package {
@@ -99,7 +101,11 @@ impl Loose {
         }
         let name = manifest.info.name.clone();
         if let Some((_, other)) = self.found.iter().find(|(candidate, _)| candidate.name == name) {
-            return Err(Error::request(format!("{} and {} are both the package {name}", other.display(), path.display())));
+            return Err(Error::request(format!(
+                "{} and {} are both the package {name}",
+                other.display(),
+                path.display()
+            )));
         }
         self.found.push((candidate(manifest, digest, size, source), path.to_owned()));
         Ok(name)
@@ -138,7 +144,8 @@ impl Loose {
             Given::File(file) => measure(file).context(named)?,
             Given::Folder(folder) => {
                 let mut memory = memory_file().context(named)?;
-                pack::pack(&folder, &mut memory).map_err(|error| error.within(format!("cannot pack {}", path.display())))?;
+                pack::pack(&folder, &mut memory)
+                    .map_err(|error| error.within(format!("cannot pack {}", path.display())))?;
                 measure(memory).context(named)?
             }
         };
@@ -163,7 +170,9 @@ pub(super) fn measure(mut file: File) -> io::Result<(Digest, u64, File)> {
 fn read_manifest(folder: &Folder) -> Result<(Manifest, Vec<String>)> {
     let named = || "cannot read manifest.toml".to_owned();
     if folder.stat("manifest.toml").context(named)?.is_none() {
-        return Err(Error::request(named()).caused_by("there is none in the folder").hint("a package's folder holds manifest.toml and data/"));
+        return Err(Error::request(named())
+            .caused_by("there is none in the folder")
+            .hint("a package's folder holds manifest.toml and data/"));
     }
     let file = folder.read("manifest.toml").context(named)?;
     let text = given::text_of(file, manifest::MAX_SIZE as u64).context(named)?;

@@ -36,13 +36,22 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     let mut loose = Loose::default();
     let name = loose.add_given(package, events)?;
     let known = Known { loose: loose.candidates(), index: None };
-    let mut goal = known.named(&name)?.ok_or_else(|| Error::request(format!("cannot use the package {}", package.display())))?;
+    let mut goal =
+        known.named(&name)?.ok_or_else(|| Error::request(format!("cannot use the package {}", package.display())))?;
     loose.complete(&mut goal)?;
     // What it needs is not looked for: only its own hooks run.
     let chosen = vec![Chosen { candidate: goal, reason: Reason::Asked }];
     let plan = Plan::install("hook test", Selection { chosen, replaced: Vec::new(), unchanged: Vec::new() }, &[])?;
     let storage = context.storage(Mode::Read)?;
-    let work = Work { context: &context, options: &options, events, grants, run_remove_hooks: true, purge: false };
+    let work = Work {
+        places: context.places()?,
+        context: &context,
+        options: &options,
+        events,
+        grants,
+        run_remove_hooks: true,
+        purge: false,
+    };
     let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;
     Ok(HookTest { package: name, hooks })
 }

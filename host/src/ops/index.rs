@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use packets_plugin_api::storage::IndexEntry;
 use serde::Serialize;
 
-use super::gather::Loose;
 use super::context::storage_format;
+use super::gather::Loose;
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
 use crate::plan::{Candidate, Source};
@@ -41,7 +41,8 @@ pub fn index(folder: &Path, output: Option<&Path>, urls: &[String], events: &dyn
     let entries = candidates.into_iter().map(|candidate| entry(candidate, urls)).collect::<Result<Vec<_>>>()?;
     let target = output.map_or_else(|| folder.join("index.db"), Path::to_owned);
     let (place, name) = given::split(&target)?;
-    let temporary = format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?);
+    let temporary =
+        format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?);
     let path = target.with_file_name(&temporary);
     let named = || format!("cannot write {}", target.display());
     let written = storage_format()?
@@ -57,7 +58,9 @@ pub fn index(folder: &Path, output: Option<&Path>, urls: &[String], events: &dyn
 
 fn entry(candidate: Candidate, urls: &[String]) -> Result<IndexEntry> {
     let file = match &candidate.from {
-        Source::Repository(path) | Source::Given(path) => Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
+        Source::Repository(path) | Source::Given(path) => {
+            Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned()
+        }
         Source::Index(_) => String::new(),
     };
     let file = escaped(&file);
@@ -90,7 +93,9 @@ fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@' => text.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@' => {
+                text.push(char::from(byte))
+            }
             _ => text.push_str(&format!("%{byte:02X}")),
         }
     }

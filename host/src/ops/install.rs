@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use packets_hook_runtime::folder::Folder;
+use packets_hook_runtime::sandbox::Places;
 use packets_hook_runtime::view;
 use packets_plugin_api::ident::{PackageName, TransactionId, escape};
 use packets_plugin_api::storage::{InstalledPackage, Storage};
@@ -38,7 +39,15 @@ pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events)
     let installed = storage.installed()?;
     let plan = decide(&wanted, &given, request, &known, &loose, &installed, options)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Work { context: &context, options, events, grants: &request.grants, run_remove_hooks: true, purge: false };
+    let work = Work {
+        places: context.places()?,
+        context: &context,
+        options,
+        events,
+        grants: &request.grants,
+        run_remove_hooks: true,
+        purge: false,
+    };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
 }
 
@@ -90,7 +99,8 @@ pub(super) fn select(
     loose: &Loose,
     installed: &[InstalledPackage],
 ) -> Result<Plan> {
-    let leaving = replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
+    let leaving =
+        replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
     let mut chosen = ByName.resolve(&Problem { goals, installed, leaving }, known)?;
     for one in &mut chosen {
         loose.complete(&mut one.candidate)?;
@@ -104,7 +114,15 @@ fn ask_which(name: &PackageName, found: &[Candidate]) -> Result<usize> {
     let asked = || "cannot ask at the terminal".to_owned();
     writeln!(terminal, "{name} is the name of several packages:").context(asked)?;
     for (at, candidate) in found.iter().enumerate() {
-        writeln!(terminal, "  {}) {} {}  {}", at + 1, candidate.name, candidate.version, escape(&candidate.description, 60)).context(asked)?;
+        writeln!(
+            terminal,
+            "  {}) {} {}  {}",
+            at + 1,
+            candidate.name,
+            candidate.version,
+            escape(&candidate.description, 60)
+        )
+        .context(asked)?;
     }
     write!(terminal, "which one? [1] ").and_then(|()| terminal.flush()).context(asked)?;
     let mut answer = String::new();
@@ -120,7 +138,12 @@ pub(super) fn mode(options: &Options) -> Mode {
 }
 
 /// Everything that can be installed, and where the index came from.
-pub(super) fn known(context: &Context, options: &Options, loose: &mut Loose, events: &dyn Events) -> Result<(Known, String)> {
+pub(super) fn known(
+    context: &Context,
+    options: &Options,
+    loose: &mut Loose,
+    events: &dyn Events,
+) -> Result<(Known, String)> {
     let repository = super::sync::open_repository(context, options, loose, events)?;
     Ok((Known { loose: loose.candidates(), index: repository.index }, repository.base))
 }
@@ -128,6 +151,7 @@ pub(super) fn known(context: &Context, options: &Options, loose: &mut Loose, eve
 /// What a transaction is carried out with.
 pub(super) struct Work<'a> {
     pub(super) context: &'a Context,
+    pub(super) places: Places,
     pub(super) options: &'a Options,
     pub(super) events: &'a dyn Events,
     pub(super) grants: &'a [ExtraGrant],
@@ -146,7 +170,14 @@ impl Work<'_> {
         installed: &[InstalledPackage],
         started: Instant,
     ) -> Result<Outcome> {
-        let nothing = Outcome { plan, hooks: Vec::new(), committed: false, programs: Vec::new(), kept: Vec::new(), took: started.elapsed() };
+        let nothing = Outcome {
+            plan,
+            hooks: Vec::new(),
+            committed: false,
+            programs: Vec::new(),
+            kept: Vec::new(),
+            took: started.elapsed(),
+        };
         if nothing.plan.is_empty() || self.options.dry_run == Some(DryRun::Plan) {
             return Ok(nothing);
         }
@@ -158,9 +189,17 @@ impl Work<'_> {
         let staged = self.timed("fetch and unpack", || {
             Supply { fetcher: &fetcher, loose, base, events: self.events }.stage(&plan, &staging.trees)
         })?;
-        let hooked = self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
+        let hooked =
+            self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
         if let Kind::DryRun(_) = &staging.kind {
-            return Ok(Outcome { hooks: hooked.outcomes().to_vec(), took: started.elapsed(), plan, committed: false, programs: Vec::new(), kept: Vec::new() });
+            return Ok(Outcome {
+                hooks: hooked.outcomes().to_vec(),
+                took: started.elapsed(),
+                plan,
+                committed: false,
+                programs: Vec::new(),
+                kept: Vec::new(),
+            });
         }
         let Kind::Real { area, data } = &staging.kind else { return Err(Error::storage("no staging area")) };
         let entry = Entry { id: &id, time, plan: &plan };
@@ -202,12 +241,34 @@ impl Work<'_> {
         transaction: (&TransactionId, u64),
     ) -> Result<Hooked> {
         let arriving = super::upgrade::arriving(plan, staged, &self.context.data, transaction.1)?;
-        let leaving = leaving(plan, installed, storage, &self.context.target)?;
+        let leaving = self.leaving(plan, installed, storage)?;
         self.hooks(storage, transaction).run(self.overlay(staging)?, arriving, leaving)
     }
 
+    /// The packages that go or are replaced, in the plan's order.
+    fn leaving(&self, plan: &Plan, installed: &[InstalledPackage], storage: &dyn Storage) -> Result<Vec<Leaving>> {
+        let removed = plan.removals().iter().map(|removal| (&removal.name, None));
+        let replaced = plan
+            .installations()
+            .iter()
+            .flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
+        let mut leaving = Vec::new();
+        for (name, replaced_by) in removed.chain(replaced) {
+            let Some(package) = installed.iter().find(|package| package.name == *name) else { continue };
+            let target = &self.context.target;
+            leaving.push(super::remove::leaving(package, replaced_by, storage, target, self.run_remove_hooks)?);
+        }
+        Ok(leaving)
+    }
+
     /// Runs the hooks of the one package of a plan, first install, then remove.
-    pub(super) fn test_hooks(&self, plan: &Plan, loose: &Loose, storage: &dyn Storage, started: Instant) -> Result<Vec<HookOutcome>> {
+    pub(super) fn test_hooks(
+        &self,
+        plan: &Plan,
+        loose: &Loose,
+        storage: &dyn Storage,
+        started: Instant,
+    ) -> Result<Vec<HookOutcome>> {
         let id = new_id()?;
         let time = now();
         let staging = Staging::make(self.context, &id, true)?;
@@ -234,7 +295,7 @@ impl Work<'_> {
             trusted_uid: caller,
             root_owner_is_caller: root_owner == caller,
         };
-        Ok(view::Overlay::new(target, self.context.places()?, staging.for_view()?))
+        Ok(view::Overlay::new(target, self.places.clone(), staging.for_view()?))
     }
 
     fn hooks<'b>(&'b self, storage: &'b dyn Storage, (transaction, time): (&'b TransactionId, u64)) -> Hooks<'b> {
@@ -245,6 +306,7 @@ impl Work<'_> {
                 sandbox: &context.config.sandbox,
                 extra: self.grants,
                 bin_dir: &context.bin,
+                places: &self.places,
                 dry_run: self.options.dry_run.is_some(),
             },
             storage,
@@ -265,18 +327,6 @@ fn new_id() -> Result<TransactionId> {
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The packages that go or are replaced, in the plan's order.
-fn leaving(plan: &Plan, installed: &[InstalledPackage], storage: &dyn Storage, target: &crate::target::Target) -> Result<Vec<Leaving>> {
-    let removed = plan.removals().iter().map(|removal| (&removal.name, None));
-    let replaced = plan.installations().iter().flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
-    let mut leaving = Vec::new();
-    for (name, replaced_by) in removed.chain(replaced) {
-        let Some(package) = installed.iter().find(|package| package.name == *name) else { continue };
-        leaving.push(super::remove::leaving(package, replaced_by, storage, target)?);
-    }
-    Ok(leaving)
 }
 
 /// Where a run stages.

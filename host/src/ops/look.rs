@@ -42,7 +42,8 @@ pub struct Shown {
 
 impl From<Candidate> for Shown {
     fn from(candidate: Candidate) -> Self {
-        let texts = |list: &[packets_plugin_api::requirement::Requirement]| list.iter().map(ToString::to_string).collect();
+        let texts =
+            |list: &[packets_plugin_api::requirement::Requirement]| list.iter().map(ToString::to_string).collect();
         Self {
             requires: texts(&candidate.requires),
             conflicts: texts(&candidate.conflicts),

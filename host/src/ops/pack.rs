@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use packets_hook_runtime::folder::{Folder, Rename};
+use packets_hook_runtime::limits;
 use packets_plugin_api::hook::HookSource;
 use packets_plugin_api::ident::{Digest, PackageName};
 use packets_plugin_api::version::Version;
-use packets_hook_runtime::folder::{Folder, Rename};
-use packets_hook_runtime::limits;
 use serde::Serialize;
 
 use super::Options;
@@ -43,7 +43,9 @@ pub struct Packed {
 pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Events) -> Result<Packed> {
     let source = match given::open(folder)? {
         Given::Folder(source) => source,
-        Given::File(_) => return Err(Error::request(format!("cannot pack {}", folder.display())).caused_by("it is not a folder")),
+        Given::File(_) => {
+            return Err(Error::request(format!("cannot pack {}", folder.display())).caused_by("it is not a folder"));
+        }
     };
     let within = |error: Error| error.within(format!("cannot pack {}", folder.display()));
     let (place, temporary) = {
@@ -66,13 +68,23 @@ pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Even
         }
     };
     let info = &summary.manifest.info;
-    let target = output.map_or_else(|| PathBuf::from(format!("{}-{}.pkt.tar.zst", info.name, info.version)), Path::to_owned);
+    let target =
+        output.map_or_else(|| PathBuf::from(format!("{}-{}.pkt.tar.zst", info.name, info.version)), Path::to_owned);
     let (place, name) = given::split(&target)?;
-    place.rename(&temporary, &place, &name, Rename::Replace).context(|| format!("cannot write {}", target.display()))?;
+    place
+        .rename(&temporary, &place, &name, Rename::Replace)
+        .context(|| format!("cannot write {}", target.display()))?;
     for warning in &summary.warnings {
         events.event(&Event::Warning(warning));
     }
-    Ok(Packed { file: target, name: info.name.clone(), version: info.version.clone(), size, sha256, files: summary.entries })
+    Ok(Packed {
+        file: target,
+        name: info.name.clone(),
+        version: info.version.clone(),
+        size,
+        sha256,
+        files: summary.entries,
+    })
 }
 
 /// A hook that does not parse is found here and not on somebody's machine.
@@ -86,7 +98,10 @@ fn check_hooks(source: &Folder, manifest: &Manifest) -> Result<()> {
         let file = folder.read(name.file_name().unwrap_or_default()).context(named)?;
         let text = given::text_of(file, limits::SCRIPT).context(named)?.into_bytes();
         let hook = HookSource { name: name.clone(), text };
-        runners.for_hook(&hook)?.check(&hook).map_err(|error| Error::from(error).within(format!("the hook {name} does not parse")))?;
+        runners
+            .for_hook(&hook)?
+            .check(&hook)
+            .map_err(|error| Error::from(error).within(format!("the hook {name} does not parse")))?;
     }
     Ok(())
 }

@@ -31,8 +31,15 @@ pub fn remove(request: &RemoveRequest, options: &Options, events: &dyn Events) -
     let installed = storage.installed()?;
     let plan = plan::removal(&request.packages, &installed, request.cascade)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work =
-        Work { context: &context, options, events, grants: &[], run_remove_hooks: request.hooks, purge: request.purge };
+    let work = Work {
+        places: context.places()?,
+        context: &context,
+        options,
+        events,
+        grants: &[],
+        run_remove_hooks: request.hooks,
+        purge: request.purge,
+    };
     work.carry_out(plan, &Loose::default(), "", storage, &installed, started)
 }
 
@@ -42,6 +49,7 @@ pub(super) fn leaving(
     replaced_by: Option<PackageName>,
     storage: &dyn Storage,
     target: &Target,
+    with_hook: bool,
 ) -> Result<Leaving> {
     let files = storage.files(&package.name)?;
     let mut leaving = Leaving { package: package.clone(), files, manifest: None, hook: None, replaced_by };
@@ -51,10 +59,13 @@ pub(super) fn leaving(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(leaving),
         Err(error) => return Err(error).context(|| format!("cannot open {}", package.folder.absolute())),
     };
-    let manifest_path: RelPath = "manifest.toml".parse()?;
+    if !with_hook || leaving.replaced_by.is_some() {
+        return Ok(leaving);
+    }
+    let manifest_path: RelPath = manifest::FILE_NAME.parse()?;
     if let Some(text) = read_recorded(&folder, package, &leaving.files, &manifest_path, manifest::MAX_SIZE as u64)? {
         let (parsed, _) = Manifest::parse(&text)?;
-        if let (Some(name), None) = (&parsed.hooks.remove, &leaving.replaced_by) {
+        if let Some(name) = &parsed.hooks.remove {
             let text = read_recorded(&folder, package, &leaving.files, name, limits::SCRIPT)?;
             leaving.hook = text.map(|text| HookSource { name: name.clone(), text });
         }
@@ -64,7 +75,13 @@ pub(super) fn leaving(
 }
 
 /// The bytes of a file in a package's folder, if they are those on record; none where it is gone.
-fn read_recorded(folder: &Folder, package: &InstalledPackage, files: &[FileRecord], path: &RelPath, most: u64) -> Result<Option<Vec<u8>>> {
+fn read_recorded(
+    folder: &Folder,
+    package: &InstalledPackage,
+    files: &[FileRecord],
+    path: &RelPath,
+    most: u64,
+) -> Result<Option<Vec<u8>>> {
     let full = package.folder.join(path)?;
     let named = || format!("cannot read {}", full.absolute());
     let Some(FileKind::File { sha256, .. }) = files.iter().find(|file| file.path == full).map(|file| &file.kind) else {
@@ -78,7 +95,8 @@ fn read_recorded(folder: &Folder, package: &InstalledPackage, files: &[FileRecor
         Some(_) => return Err(changed(package, &full)),
     }
     let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(parent.read(name).context(named)?, most + 1), &mut text).context(named)?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(parent.read(name).context(named)?, most + 1), &mut text)
+        .context(named)?;
     if hash(text.as_slice()).context(named)? != *sha256 {
         return Err(changed(package, &full));
     }
@@ -86,8 +104,6 @@ fn read_recorded(folder: &Folder, package: &InstalledPackage, files: &[FileRecor
 }
 
 fn changed(package: &InstalledPackage, path: &RelPath) -> Error {
-    Error::integrity(format!("{} is not the file that was installed", path.absolute())).hint(format!(
-        "it is not run; `packets remove {} --no-hooks` removes by record alone",
-        package.name
-    ))
+    Error::integrity(format!("{} is not the file that was installed", path.absolute()))
+        .hint(format!("it is not run; `packets remove {} --no-hooks` removes by record alone", package.name))
 }

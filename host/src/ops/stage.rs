@@ -111,7 +111,9 @@ impl Supply<'_> {
     fn usable(&self, one: &Installation, mirrors: &[String]) -> Vec<String> {
         let resolve = |mirror: &String| {
             fetch::resolve_mirror(self.base, mirror)
-                .map_err(|error| self.events.event(&Event::FetchRetry { package: one.name(), problem: error.message() }))
+                .map_err(|error| {
+                    self.events.event(&Event::FetchRetry { package: one.name(), problem: error.message() })
+                })
                 .ok()
         };
         mirrors.iter().filter_map(resolve).collect()

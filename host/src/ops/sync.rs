@@ -42,7 +42,9 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
     let fetched = context.fetcher(Mode::Read, events)?.fetch_index(&location, &place.folder)?;
     let path = context.target.on_machine(&place.path.child(fetched.name())?);
     let summary = context.format.verify_index(&path).map_err(|error| {
-        Error::from(error).within(format!("cannot use the index {}", fetch::shown(&location))).hint("the index that was there stays in use")
+        Error::from(error)
+            .within(format!("cannot use the index {}", fetch::shown(&location)))
+            .hint("the index that was there stays in use")
     })?;
     fetched.publish("index.db")?;
     if location != *configured {
@@ -72,6 +74,9 @@ fn remember(context: &Context, location: &str) -> Result<()> {
     let file = place.folder.read("config.toml").context(named)?;
     let text = given::text_of(file, crate::config::MAX_CONFIG_SIZE).context(named)?;
     let mut document: toml_edit::DocumentMut = text.parse().context(named)?;
+    if !document.contains_table("Sync") {
+        document["Sync"] = toml_edit::table();
+    }
     document["Sync"]["url"] = toml_edit::value(location);
     crate::durable::write(&place.folder, "config.toml", document.to_string().as_bytes(), 0o644).context(named)
 }
@@ -84,10 +89,18 @@ pub(super) struct Repository {
 }
 
 /// The repository of `--repo`, else the synced index, else nothing.
-pub(super) fn open_repository(context: &Context, options: &Options, loose: &mut Loose, events: &dyn Events) -> Result<Repository> {
+pub(super) fn open_repository(
+    context: &Context,
+    options: &Options,
+    loose: &mut Loose,
+    events: &dyn Events,
+) -> Result<Repository> {
     let Some(repo) = &options.repo else {
         let file = context.index_file()?;
-        let there = context.target.enter(&"etc/packets".parse()?)?.is_some_and(|place| matches!(place.folder.stat("index.db"), Ok(Some(_))));
+        let there = context
+            .target
+            .enter(&"etc/packets".parse()?)?
+            .is_some_and(|place| matches!(place.folder.stat("index.db"), Ok(Some(_))));
         let index = if there { Some(context.format.open_index(&file)?) } else { None };
         return Ok(Repository { index, base: context.config.sync.url.clone() });
     };

@@ -44,7 +44,15 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     }
     let plan = select("upgrade", goals, replaced, unchanged, &known, &loose, &installed)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Work { context: &context, options, events, grants: &request.grants, run_remove_hooks: true, purge: false };
+    let work = Work {
+        places: context.places()?,
+        context: &context,
+        options,
+        events,
+        grants: &request.grants,
+        run_remove_hooks: true,
+        purge: false,
+    };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
 }
 

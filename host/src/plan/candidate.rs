@@ -134,10 +134,14 @@ impl Known {
     fn both(
         &self,
         fits: impl Fn(&Candidate) -> bool,
-        rows: impl FnOnce(&dyn PackageIndex) -> std::result::Result<Vec<IndexEntry>, packets_plugin_api::storage::StorageError>,
+        rows: impl FnOnce(
+            &dyn PackageIndex,
+        ) -> std::result::Result<Vec<IndexEntry>, packets_plugin_api::storage::StorageError>,
     ) -> Result<Vec<Candidate>> {
         let mut found: Vec<Candidate> = self.loose.iter().filter(|candidate| fits(candidate)).cloned().collect();
-        found.sort_by(|a, b| b.serial.cmp(&a.serial).then_with(|| b.version.cmp(&a.version)).then_with(|| a.name.cmp(&b.name)));
+        found.sort_by(|a, b| {
+            b.serial.cmp(&a.serial).then_with(|| b.version.cmp(&a.version)).then_with(|| a.name.cmp(&b.name))
+        });
         if let Some(index) = &self.index {
             let shadowed = |name: &PackageName| self.loose.iter().any(|candidate| candidate.name == *name);
             found.extend(rows(index.as_ref())?.into_iter().filter(|entry| !shadowed(&entry.name)).map(Candidate::from));

@@ -50,8 +50,11 @@ fn choose(name: &PackageName, mut found: Vec<Candidate>, wanted: &Wanted<'_>) ->
         Wanted::Ask(ask) => ask(name, &found)?,
         Wanted::Refuse => {
             let names: Vec<&str> = found.iter().map(|candidate| candidate.name.as_str()).collect();
-            return Err(Error::request(format!("{name} is the name of several packages"))
-                .hint(format!("say which: {}; or --yes for the newest, {}", names.join(", "), names[0])));
+            return Err(Error::request(format!("{name} is the name of several packages")).hint(format!(
+                "say which: {}; or --yes for the newest, {}",
+                names.join(", "),
+                names[0]
+            )));
         }
     };
     if at >= found.len() {

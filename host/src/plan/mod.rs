@@ -121,9 +121,9 @@ impl Plan {
     pub fn install(command: &'static str, selection: Selection, installed: &[InstalledPackage]) -> Result<Self> {
         let mut install = Vec::with_capacity(selection.chosen.len());
         for Chosen { candidate, reason } in selection.chosen {
-            let sha256 = candidate
-                .digest
-                .ok_or_else(|| Error::new(crate::error::ErrorKind::Bug, format!("{} was planned before it was packed", candidate.name)))?;
+            let sha256 = candidate.digest.ok_or_else(|| {
+                Error::new(crate::error::ErrorKind::Bug, format!("{} was planned before it was packed", candidate.name))
+            })?;
             let is_replaced = |old: &&InstalledPackage| {
                 old.name == candidate.name
                     || selection.replaced.iter().any(|(gone, by)| *gone == old.name && *by == candidate.name)
@@ -137,7 +137,8 @@ impl Plan {
             };
             // What was asked for once stays asked for.
             let asked_before = old.iter().any(|package| package.reason == Reason::Asked);
-            let replaces = old.iter().map(|old| Replaced { name: old.name.clone(), version: old.version.clone() }).collect();
+            let replaces =
+                old.iter().map(|old| Replaced { name: old.name.clone(), version: old.version.clone() }).collect();
             install.push(Installation {
                 name: candidate.name.clone(),
                 version: candidate.version.clone(),
@@ -196,7 +197,11 @@ impl fmt::Display for Plan {
             };
             write!(f, "{verb} {} {}", one.name, one.version)?;
             for old in one.replaces.iter().filter(|_| one.action == Action::Upgrade) {
-                if old.name == one.name { write!(f, " (from {})", old.version)? } else { write!(f, " (from {} {})", old.name, old.version)? }
+                if old.name == one.name {
+                    write!(f, " (from {})", old.version)?
+                } else {
+                    write!(f, " (from {} {})", old.name, old.version)?
+                }
             }
             if one.reason == Reason::Needed {
                 write!(f, " (needed)")?;

@@ -19,9 +19,8 @@ pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: b
     }
     while let Some((needy, needed)) = broken(&going, installed) {
         if !cascade {
-            return Err(Error::request(format!("cannot remove {needed}: the installed {needy} needs it")).hint(format!(
-                "`packets remove {needed} {needy}` removes both; --cascade removes all that needs it"
-            )));
+            return Err(Error::request(format!("cannot remove {needed}: the installed {needy} needs it"))
+                .hint(format!("`packets remove {needed} {needy}` removes both; --cascade removes all that needs it")));
         }
         going.insert(needy);
     }
@@ -42,15 +41,24 @@ fn broken(going: &BTreeSet<PackageName>, installed: &[InstalledPackage]) -> Opti
 
 /// Each package before those that it needs; by name where nothing decides.
 fn ordered(going: &BTreeSet<PackageName>, installed: &[InstalledPackage]) -> Vec<Removal> {
-    let mut left: BTreeMap<&PackageName, &InstalledPackage> =
-        installed.iter().filter(|package| going.contains(&package.name)).map(|package| (&package.name, package)).collect();
+    let mut left: BTreeMap<&PackageName, &InstalledPackage> = installed
+        .iter()
+        .filter(|package| going.contains(&package.name))
+        .map(|package| (&package.name, package))
+        .collect();
     let mut order = Vec::new();
     while !left.is_empty() {
         let unneeded = |package: &InstalledPackage| {
-            !left.values().any(|other| other.name != package.name && other.requires.iter().any(|requirement| package.satisfies(requirement)))
+            !left.values().any(|other| {
+                other.name != package.name && other.requires.iter().any(|requirement| package.satisfies(requirement))
+            })
         };
         // In a cycle nobody is unneeded: the first by name begins.
-        let next = left.values().find(|package| unneeded(package)).or_else(|| left.values().next()).map(|package| package.name.clone());
+        let next = left
+            .values()
+            .find(|package| unneeded(package))
+            .or_else(|| left.values().next())
+            .map(|package| package.name.clone());
         let Some(package) = next.and_then(|name| left.remove(&name)) else { break };
         order.push(Removal { name: package.name.clone(), version: package.version.clone() });
     }

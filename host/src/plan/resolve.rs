@@ -122,7 +122,8 @@ pub fn for_this_machine(candidate: &Candidate) -> bool {
 }
 
 fn unmet(wanted_by: &PackageName, requirement: &Requirement, stack: &[Frame]) -> Error {
-    let mut error = Error::request(format!("cannot install {wanted_by}: it needs {requirement}, and no known package is that"));
+    let mut error =
+        Error::request(format!("cannot install {wanted_by}: it needs {requirement}, and no known package is that"));
     for pair in stack.windows(2).rev() {
         error = error.caused_by(format!("{} is needed by {}", pair[1].candidate.name, pair[0].candidate.name));
     }
@@ -136,13 +137,18 @@ fn check_outcome(problem: &Problem<'_>, chosen: &[Chosen]) -> Result<()> {
     for one in chosen {
         let candidate = &one.candidate;
         for conflict in &candidate.conflicts {
-            let with_chosen = chosen.iter().map(|other| &other.candidate).find(|other| other.name != candidate.name && other.satisfies(conflict));
+            let with_chosen = chosen
+                .iter()
+                .map(|other| &other.candidate)
+                .find(|other| other.name != candidate.name && other.satisfies(conflict));
             let with_installed = staying.iter().find(|other| other.satisfies(conflict));
             if let Some(other) = with_chosen.map(|other| &other.name).or(with_installed.map(|other| &other.name)) {
                 return Err(conflicting(&candidate.name, other));
             }
         }
-        if let Some(other) = staying.iter().find(|other| other.conflicts.iter().any(|conflict| candidate.satisfies(conflict))) {
+        if let Some(other) =
+            staying.iter().find(|other| other.conflicts.iter().any(|conflict| candidate.satisfies(conflict)))
+        {
             return Err(conflicting(&other.name, &candidate.name));
         }
     }
@@ -152,8 +158,11 @@ fn check_outcome(problem: &Problem<'_>, chosen: &[Chosen]) -> Result<()> {
             let after = staying.iter().any(|other| other.satisfies(requirement))
                 || chosen.iter().any(|other| other.candidate.satisfies(requirement));
             if before && !after {
-                return Err(Error::request(format!("{} is needed: the installed {} needs {requirement}", requirement, package.name))
-                    .hint(format!("name {} on the same command line, or leave both as they are", package.name)));
+                return Err(Error::request(format!(
+                    "{} is needed: the installed {} needs {requirement}",
+                    requirement, package.name
+                ))
+                .hint(format!("name {} on the same command line, or leave both as they are", package.name)));
             }
         }
     }

@@ -69,7 +69,16 @@ fn m33_cycles_and_long_chains_end() {
     assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["b", "a"]);
     assert_eq!(solve(&["s"], known, &[]).unwrap(), ["s"]);
     let chain: Vec<Candidate> = (0..5000)
-        .map(|i| candidate(&format!("p{i}"), if i < 4999 { vec![format!("p{}", i + 1)] } else { vec![] }.iter().map(String::as_str).collect::<Vec<_>>().as_slice()))
+        .map(|i| {
+            candidate(
+                &format!("p{i}"),
+                if i < 4999 { vec![format!("p{}", i + 1)] } else { vec![] }
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            )
+        })
         .collect();
     assert_eq!(solve(&["p0"], chain, &[]).unwrap().len(), 5000);
 }
@@ -90,7 +99,8 @@ fn conflicts_and_what_stays_behind() {
     a.conflicts = vec!["b".parse().unwrap()];
     let error = solve(&["a"], vec![a], &[installed("b", &[])]).unwrap_err();
     assert!(error.message().contains("a cannot stand beside b"), "{error}");
-    let error = solve(&["b"], vec![candidate("b=2", &[])], &[installed("b=1", &[]), installed("user", &["b=1"])]).unwrap_err();
+    let error =
+        solve(&["b"], vec![candidate("b=2", &[])], &[installed("b=1", &[]), installed("user", &["b=1"])]).unwrap_err();
     assert!(error.message().contains("the installed user needs b=1"), "{error}");
 }
 

@@ -4,6 +4,8 @@
 //! without a host or with `localhost`, percent-decoded. Links are followed: the
 //! folder is one that the user named. Only regular files are opened.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
+
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{File, Metadata, OpenOptions};

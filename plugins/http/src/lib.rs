@@ -6,6 +6,8 @@
 //! (`location`). What a reply must be like is in `reply`. Certificates are
 //! checked against the system's store, and nothing switches that off.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
+
 mod location;
 mod reply;
 
