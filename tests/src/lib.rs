@@ -3,7 +3,6 @@
 //!
 //! Everything here panics when it cannot do its work: it is only ever called by tests.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
 
 mod bytes;

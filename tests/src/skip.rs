@@ -1,13 +1,15 @@
 //! What a test needs that a machine may lack.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Says that a test is skipped, and why.
+/// Says that a test is skipped, and why: on stderr itself, past the harness, which shows
+/// nothing of tests that pass.
 pub fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    eprintln!("skipped: {test}: {why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 /// Whether the tests run as root.
