@@ -1,7 +1,7 @@
 //! What a hook may reach: the only file that grants anything.
 //!
 //! A [`Grant`] is a list of paths that the config, a manifest or an administrator
-//! wrote. [`folder`] checks each of them when it is read. [`InForce`] is what holds
+//! wrote. [`folder`] checks each of them when it is read. `InForce` is what holds
 //! for one hook: the same paths with all links resolved, less those that are not
 //! safe to open, and above them what is denied whatever is granted.
 //! Every judgement is about a canonical path, never about a text of the hook.
