@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::given;
 use crate::hook::hash;
 use crate::manifest::{self, Manifest};
-use crate::target::Target;
+use crate::target::{Target, is_no_folder};
 
 /// Finds what belongs to packages of v1.
 pub(crate) struct Version1<'a> {
@@ -43,17 +43,21 @@ impl<'a> Version1<'a> {
 
     fn find(&self, name: &PackageName) -> Result<Adopted> {
         let folder = self.data.child(name.as_str())?;
-        let Some(place) = self.target.enter(&folder)? else {
-            return Ok(Adopted { folder, description: String::new(), files: Vec::new() });
+        // No link is followed here: what it leads to is not the package's to be removed.
+        let opened = match self.target.root().walk(&folder) {
+            Err(error) if is_no_folder(&error) => {
+                return Ok(Adopted { folder, description: String::new(), files: Vec::new() });
+            }
+            opened => opened.context(|| format!("cannot open {}", folder.absolute()))?,
         };
         let mut files = Vec::new();
-        walk(&place.folder, &place.path, 0, &mut |found| {
+        walk(&opened, &folder, 0, &mut |found| {
             files.push(found.record(MadeBy::Data)?);
             Ok(())
         })?;
-        let hooks = self.made_by_hooks(&place.path, &files)?;
+        let hooks = self.made_by_hooks(&folder, &files)?;
         files.extend(hooks);
-        Ok(Adopted { folder: place.path, description: description(&place.folder), files })
+        Ok(Adopted { description: description(&opened), folder, files })
     }
 
     /// Links into the package's folder, and files with the bytes of one of its data files.

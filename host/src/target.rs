@@ -107,6 +107,12 @@ impl Target {
     }
 }
 
+/// Whether a walk failed because no folder is there: nothing, a file, or a link, which is never followed.
+pub(crate) fn is_no_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
 /// Makes the root that the user named; the one path that is taken as it is.
 #[expect(clippy::disallowed_methods, reason = "the root that the user named is the door: no handle exists before it")]
 fn make_root(path: &Path) -> io::Result<()> {

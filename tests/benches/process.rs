@@ -26,18 +26,9 @@ fn main() {
     run(&install);
     let nothing = median(|| run(&install));
     let list = median(|| run(&["list"]));
-    let dry = median(|| {
-        run(&["remove", "small"]);
-        run(&["install", folder, "--dry-run"])
-    });
-    let installing = median(|| {
-        run(&["remove", "small"]);
-        run(&install)
-    });
-    let removing = median(|| {
-        run(&install);
-        run(&["remove", "small"])
-    });
+    run(&["remove", "small"]);
+    let dry = median(|| run(&["install", folder, "--dry-run"]));
+    let (installing, removing) = medians(|| (run(&install), run(&["remove", "small"])));
     let floor = median(|| timed(&mut Command::new("true")));
     println!("medians of {RUNS} runs, whole processes; the root is in {}", environment.place().display());
     for (what, took, bar) in [
@@ -63,7 +54,12 @@ fn timed(command: &mut Command) -> Duration {
 }
 
 fn median(mut run: impl FnMut() -> Duration) -> Duration {
-    let mut all: Vec<Duration> = (0..RUNS).map(|_| run()).collect();
-    all.sort();
-    all[RUNS / 2]
+    medians(|| (run(), Duration::ZERO)).0
+}
+
+fn medians(mut run: impl FnMut() -> (Duration, Duration)) -> (Duration, Duration) {
+    let (mut first, mut second): (Vec<_>, Vec<_>) = (0..RUNS).map(|_| run()).unzip();
+    first.sort();
+    second.sort();
+    (first[RUNS / 2], second[RUNS / 2])
 }

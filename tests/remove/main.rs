@@ -3,4 +3,5 @@
 
 mod admin;
 mod clean;
+mod odd;
 mod refused;

@@ -6,3 +6,4 @@ mod archives_and_hooks;
 mod escapes;
 mod language;
 mod limits;
+mod oracles;

@@ -2,5 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
 mod admin;
+mod displace;
+mod kinds;
 mod releases;
 mod replace;

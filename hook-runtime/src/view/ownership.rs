@@ -207,6 +207,26 @@ impl Guard for Rules<'_> {
         }
         denied(format!("not everyone may enter {} (mode {:04o})", shown(&spot.path), spot.mode), None)
     }
+
+    /// `/srv/somebody/../..` would tell whether somebody is there.
+    fn leave(&self, spot: &Spot) -> Result<()> {
+        match self.grant.area(&spot.path) {
+            Area::Outside if !self.grant.on_the_way(&spot.path) => self.read(&spot.path),
+            _ => Ok(()),
+        }
+    }
+
+    fn doubts(&self, path: &RelPath) -> bool {
+        self.grant.area(path) != Area::Outside
+    }
+
+    /// Where a hook may not read it is told the same whatever stands there.
+    fn tell(&self, path: &RelPath, stop: Stop) -> Stop {
+        match self.read(path) {
+            Err(denied) => denied,
+            Ok(()) => stop,
+        }
+    }
 }
 
 /// Resolves what is granted. A link that a package's hook made, now or earlier, must not

@@ -121,6 +121,21 @@ pub(super) trait Guard {
     /// Before `spot` is entered on the way to something in it.
     fn enter(&self, spot: &Spot) -> Result<()>;
 
+    /// Before a `..` leads out of `spot`, where the text of a hook says so.
+    fn leave(&self, _: &Spot) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether a hook could have written the text of the link at `path`, which stands on the disk.
+    fn doubts(&self, _path: &RelPath) -> bool {
+        true
+    }
+
+    /// What is told of the way having failed at `path`.
+    fn tell(&self, _path: &RelPath, stop: Stop) -> Stop {
+        stop
+    }
+
     /// Before the link at `path` is followed. `made`: a hook of this transaction made it.
     /// Where the answer is no, the way ends at the link; it must not be no before the last name.
     fn follow(&self, _path: &RelPath, _made: bool, _last: bool) -> Result<bool> {
@@ -137,28 +152,28 @@ impl Guard for Host {
     }
 }
 
-/// The names still to go, the next one last.
+/// The names still to go, the next one last, and whether a hook wrote them.
 struct Ahead {
-    names: Vec<String>,
+    names: Vec<(String, bool)>,
     links: usize,
     slash: bool,
 }
 
 impl Ahead {
-    fn push(&mut self, text: &str) {
+    fn push(&mut self, text: &str, by_hook: bool) {
         let ends_open = text.ends_with('/') || text.ends_with("/.") || text == ".";
         // Only the text of the last component says that a folder is meant.
         self.slash |= self.names.is_empty() && ends_open;
         let parts = text.split('/').filter(|part| !part.is_empty() && *part != ".");
-        self.names.extend(parts.rev().map(str::to_owned));
+        self.names.extend(parts.rev().map(|part| (part.to_owned(), by_hook)));
     }
 
-    fn link(&mut self, text: &str) -> Result<()> {
+    fn link(&mut self, text: &str, by_hook: bool) -> Result<()> {
         self.links += 1;
         if self.links > limits::LINKS {
             return Err(Stop::invalid("too many links on the way"));
         }
-        self.push(text);
+        self.push(text, by_hook);
         Ok(())
     }
 }
@@ -168,20 +183,24 @@ impl Overlay {
     /// name is followed, if it is a link, only with `follow`.
     pub(super) fn resolve(&mut self, guard: &dyn Guard, text: &str, follow: bool) -> Result<Place> {
         let mut ahead = Ahead { names: Vec::new(), links: 0, slash: false };
-        ahead.push(text);
+        ahead.push(text, true);
         let mut stack = vec![self.root_spot()];
         let mut passed = stack.clone();
-        while let Some(name) = ahead.names.pop() {
+        while let Some((name, by_hook)) = ahead.names.pop() {
             if name == ".." {
-                if stack.len() > 1 {
-                    stack.pop();
+                if stack.len() > 1
+                    && let Some(left) = stack.pop()
+                    && by_hook
+                {
+                    guard.leave(&left)?;
                 }
                 continue;
             }
             let parent = stack.last().cloned().unwrap_or_else(|| self.root_spot());
             let path = parent.path.child(&name).map_err(|error| Stop::invalid(error.rule))?;
             let last = ahead.names.is_empty();
-            let thing = self.lookup(&parent, &name, &path, if last { Guess::Any } else { Guess::Folder })?;
+            let guess = if last { Guess::Any } else { Guess::Folder };
+            let thing = self.lookup(&parent, &name, &path, guess).map_err(|stop| guard.tell(&path, stop))?;
             match thing.found {
                 Found::Symlink { ref stored, .. } if !last || follow => {
                     self.check_link(&path, &thing)?;
@@ -191,7 +210,8 @@ impl Overlay {
                     if stored.starts_with('/') {
                         stack.truncate(1);
                     }
-                    ahead.link(&stored.clone())?;
+                    let by_hook = self.entries.contains_key(&path) || guard.doubts(&path);
+                    ahead.link(&stored.clone(), by_hook).map_err(|stop| guard.tell(&path, stop))?;
                 }
                 Found::Folder(ref spot) if !last => {
                     guard.enter(spot)?;
@@ -202,7 +222,9 @@ impl Overlay {
                     passed.push(spot.clone());
                 }
                 Found::Nothing if !last => return missing(stack, name, ahead, passed),
-                _ if !last => return Err(Stop::Invalid(format!("{} is not a folder", shown(&path)))),
+                _ if !last => {
+                    return Err(guard.tell(&path, Stop::Invalid(format!("{} is not a folder", shown(&path)))));
+                }
                 _ => return Ok(Place { parent, names: vec![name], path, thing, slash: ahead.slash, passed }),
             }
         }
@@ -319,7 +341,7 @@ fn look(folder: &Folder, name: &str, path: &RelPath) -> Result<Option<Thing>> {
 /// The place of a path of which a folder is missing.
 fn missing(stack: Vec<Spot>, name: String, ahead: Ahead, passed: Vec<Spot>) -> Result<Place> {
     let parent = stack.last().cloned().ok_or(Stop::NotFound)?;
-    let names: Vec<String> = std::iter::once(name).chain(ahead.names.into_iter().rev()).collect();
+    let names: Vec<String> = std::iter::once(name).chain(ahead.names.into_iter().rev().map(|(name, _)| name)).collect();
     if names.len() + stack.len() > limits::DEPTH {
         return Err(Stop::invalid("too many folders inside each other"));
     }

@@ -22,7 +22,7 @@ use crate::output::{Output, Wanted};
 
 /// A package manager whose hooks cannot escape.
 #[derive(Debug, Parser)]
-#[command(name = "packets", version, about, max_term_width = 100, propagate_version = true)]
+#[command(name = "packets", version, max_term_width = 100, propagate_version = true)]
 #[command(
     after_help = "Examples:\n  packets sync https://example.org/index.db\n  packets install jq ripgrep\n  packets install ./mytool.pkt.tar.zst --dry-run\n  packets remove jq"
 )]
@@ -86,6 +86,12 @@ enum Command {
 pub fn main() -> ExitCode {
     // A closed pipe ends the output, not the transaction; and what is made has the modes that are asked for.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // A transaction has a handle for each folder that it changes something in.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Nofile,
+        rustix::process::Rlimit { current: files.maximum, ..files },
+    );
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -116,7 +116,8 @@ impl Area {
         let id = self.place_for(device, near)?.id;
         let mut inner = self.inner();
         inner.next += 1;
-        let name = format!("{}", inner.next);
+        // No package's name begins so: their old trees stand in the same folder.
+        let name = format!("-{}", inner.next);
         Ok((inner.folders[id as usize].old.clone(), name))
     }
 
@@ -128,6 +129,11 @@ impl Area {
     /// The handle of the first `old/`.
     pub(super) fn old_folder(&self) -> Arc<Folder> {
         self.inner().folders[0].old.clone()
+    }
+
+    /// Nothing stays when the area is dropped.
+    pub(super) fn keep_nothing(&self) {
+        self.inner().keep = Keep::Nothing;
     }
 
     /// What is in `old/` stays when the area is dropped.

@@ -61,6 +61,9 @@ fn walk(
 pub(super) fn prune(old: &Folder, leaving: &Leaving) -> Result<bool> {
     let name = leaving.package.name.as_str();
     let named = || format!("cannot clear the old {name}");
+    if old.stat(name).context(named)?.is_some_and(|stat| stat.kind != Kind::Folder) {
+        return Ok(true);
+    }
     let tree = old.open(name).context(named)?;
     let mut paths: Vec<RelPath> = recorded(leaving).into_iter().filter(|path| !path.is_root()).collect();
     paths.sort_by(|a, b| b.cmp(a));

@@ -6,6 +6,7 @@ mod extras;
 mod rows;
 mod steps;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub use rows::Entry;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::hook::{Hooked, Leaving};
 use crate::ops::{HookOutcome, Kept};
-use crate::target::{Place, Target};
+use crate::target::{Place, Target, is_no_folder};
 use extras::Extra;
 use steps::{Spot, Steps};
 
@@ -30,6 +31,7 @@ pub struct Committed {
     outcomes: Vec<HookOutcome>,
     kept: Vec<Kept>,
     programs: Vec<RelPath>,
+    warnings: Vec<String>,
 }
 
 impl Committed {
@@ -44,6 +46,10 @@ impl Committed {
     /// Programs that can be run now.
     pub fn programs(&self) -> &[RelPath] {
         &self.programs
+    }
+    /// What is left to clear up, one sentence each: it has happened all the same.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
@@ -60,21 +66,28 @@ pub fn commit(
     entry: &Entry<'_>,
     bin: &RelPath,
 ) -> Result<Committed> {
-    let mut work =
-        Work { target, data, area, steps: Steps::default(), kept: hooked.kept().to_vec(), displaced: Vec::new() };
+    let mut work = Work {
+        target,
+        data,
+        area,
+        steps: Steps::default(),
+        folders: HashMap::new(),
+        kept: hooked.kept().to_vec(),
+        moved: Moved::default(),
+    };
     let done = work.apply(&hooked).and_then(|()| {
-        let rows = rows::rows(&hooked, entry, &work.displaced);
+        let rows = rows::rows(&hooked, entry, &work.moved, storage)?;
         storage.finish(&rows).map_err(Error::from)
     });
     if let Err(error) = done {
         return Err(work.go_back(error));
     }
-    work.clear_old_trees(&hooked)?;
+    let warnings = work.clear_old_trees(&hooked);
     let is_program = |change: &&Change| {
         change.path.starts_with(bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
     };
     let programs = hooked.changes().iter().filter(is_program).map(|change| change.path.clone()).collect();
-    Ok(Committed { outcomes: hooked.outcomes().to_vec(), kept: work.kept, programs })
+    Ok(Committed { outcomes: hooked.outcomes().to_vec(), kept: work.kept, programs, warnings })
 }
 
 struct Work<'a> {
@@ -82,9 +95,19 @@ struct Work<'a> {
     data: &'a Place,
     area: &'a Area,
     steps: Steps,
+    /// Folders that are open: each once, however many steps there are in it.
+    folders: HashMap<RelPath, Arc<Folder>>,
     kept: Vec<Kept>,
-    /// Where the content of displaced paths is kept.
-    displaced: Vec<(RelPath, RelPath)>,
+    moved: Moved,
+}
+
+/// What a `replace` moved, each from where to where.
+#[derive(Debug, Default)]
+struct Moved {
+    /// What others had at a path, to where it is kept.
+    away: HashMap<RelPath, RelPath>,
+    /// What was kept, to where it belongs.
+    back: HashMap<RelPath, RelPath>,
 }
 
 /// The folder, below the packages' folder, of what `replace` displaced.
@@ -96,6 +119,7 @@ impl Work<'_> {
         for change in hooked.changes() {
             self.check(change)?;
         }
+        let displaced_before = displaced_before(hooked.leaving());
         let trees = self.area.new_trees().context(|| "cannot open the staging folder".to_owned())?;
         let trees = Arc::new(trees);
         for leaving in hooked.leaving() {
@@ -117,7 +141,7 @@ impl Work<'_> {
             self.make(change, staged_links.get(&at))?;
         }
         for (_, change) in gone.into_iter().rev() {
-            self.take_away(change, hooked.leaving())?;
+            self.take_away(change, &displaced_before)?;
         }
         Ok(())
     }
@@ -143,7 +167,8 @@ impl Work<'_> {
         while let Some(folder) = above {
             match self.target.root().walk(&folder) {
                 Ok(found) => return Ok(found.stat_self()?.device),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => above = folder.parent(),
+                // It is made in this transaction, perhaps where something else stands.
+                Err(error) if is_no_folder(&error) => above = folder.parent(),
                 Err(error) => return Err(error),
             }
         }
@@ -158,12 +183,14 @@ impl Work<'_> {
                 .hint("nothing was done; run the command again")
         };
         let Some(parent) = &change.parent else { return Ok(()) };
-        let (folder, name) = self.parent_of(&change.path).context(named)?;
+        let parent_path = change.path.parent().unwrap_or_default();
+        let name = change.path.file_name().unwrap_or_default();
+        let folder = self.target.root().walk(&parent_path).context(named)?;
         let seen = folder.stat_self().context(named)?;
         if (seen.device, seen.inode) != (parent.device, parent.inode) {
             return Err(changed());
         }
-        let now = folder.stat(&name).context(named)?;
+        let now = folder.stat(name).context(named)?;
         let same = |old: &Stat, now: &Stat| {
             old.same_inode(now)
                 && (old.kind == Kind::Folder
@@ -176,10 +203,20 @@ impl Work<'_> {
         }
     }
 
-    fn parent_of(&self, path: &RelPath) -> io::Result<(Arc<Folder>, String)> {
+    /// The folder at `path`. A handle stays good while the folder's own path does not change.
+    fn folder(&mut self, path: &RelPath) -> io::Result<Arc<Folder>> {
+        if let Some(open) = self.folders.get(path) {
+            return Ok(open.clone());
+        }
+        let open = Arc::new(self.target.root().walk(path)?);
+        self.folders.insert(path.clone(), open.clone());
+        Ok(open)
+    }
+
+    fn parent_of(&mut self, path: &RelPath) -> io::Result<(Arc<Folder>, String)> {
         let parent = path.parent().ok_or_else(|| io::Error::other("the root has no parent"))?;
         let name = path.file_name().unwrap_or_default().to_owned();
-        Ok((Arc::new(self.target.root().walk(&parent)?), name))
+        Ok((self.folder(&parent)?, name))
     }
 
     fn old_spot(&self, path: &RelPath) -> io::Result<Spot> {
@@ -193,11 +230,20 @@ impl Work<'_> {
         let path = &leaving.package.folder;
         let named = || format!("cannot move {} away", path.absolute());
         let (folder, name) = self.parent_of(path).context(named)?;
-        if folder.stat(&name).context(named)?.is_none() {
-            return Ok(());
-        }
+        let Some(standing) = folder.stat(&name).context(named)? else { return Ok(()) };
         let old = Spot::new(&self.area.old_folder(), leaving.package.name.as_str());
         let successor = hooked.arriving().iter().find(|arriving| arriving.folder == *path);
+        if standing.kind != Kind::Folder {
+            // The administrator has put something else there.
+            let now = match successor {
+                Some(_) => self.area.old_path()?.child(leaving.package.name.as_str())?,
+                None => path.clone(),
+            };
+            self.kept.push(Kept { was: path.clone(), now });
+            if successor.is_none() {
+                return Ok(());
+            }
+        }
         match successor {
             Some(_) => self.steps.replace(Spot::new(trees, name.as_str()), Spot::new(&folder, name.as_str()), old),
             None => self.steps.place(Spot::new(&folder, name), old),
@@ -209,13 +255,18 @@ impl Work<'_> {
     fn carry_over(&mut self, hooked: &Hooked) -> Result<()> {
         for leaving in hooked.leaving() {
             let extras = extras::find(&self.area.old_folder(), leaving)?;
+            let old = self.area.old_path()?.child(leaving.package.name.as_str())?;
             let successor =
                 hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
             for extra in extras {
                 let was = leaving.package.folder.join(&extra.path)?;
-                let now = match successor {
-                    Some(arriving) => self.carry(&extra, leaving, &arriving.folder)?,
-                    None => self.area.old_path()?.child(leaving.package.name.as_str())?.join(&extra.path)?,
+                let carried = match successor {
+                    Some(arriving) => self.carry(&extra, &old, &arriving.folder)?,
+                    None => None,
+                };
+                let now = match carried {
+                    Some(now) => now,
+                    None => old.join(&extra.path)?,
                 };
                 if was != now {
                     self.kept.push(Kept { was, now });
@@ -225,26 +276,29 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn carry(&mut self, extra: &Extra, leaving: &Leaving, new: &RelPath) -> Result<RelPath> {
+    /// Moves one of them into the new tree; none where that has no folder for it: it stays in the old one.
+    fn carry(&mut self, extra: &Extra, old: &RelPath, new: &RelPath) -> Result<Option<RelPath>> {
         let named = || format!("cannot carry {} over", extra.path);
-        let old_tree = self.area.old_folder().open(leaving.package.name.as_str()).context(named)?;
         let parent = extra.path.parent().unwrap_or_default();
         let name = extra.path.file_name().unwrap_or_default();
-        let from = Spot::new(&Arc::new(old_tree.walk(&parent).context(named)?), name);
-        let target = self.target.root().walk(new).context(named)?;
-        let mut folder = Arc::new(target);
+        let mut path = new.clone();
+        let mut folder = self.folder(&path).context(named)?;
         for part in parent.components() {
-            if folder.stat(part).context(named)?.is_none() {
-                self.steps.make_folder(Spot::new(&folder, part), 0o755).context(named)?;
+            match folder.stat(part).context(named)? {
+                None => self.steps.make_folder(Spot::new(&folder, part), 0o755).context(named)?,
+                Some(stat) if stat.kind != Kind::Folder => return Ok(None),
+                Some(_) => {}
             }
-            folder = Arc::new(folder.open(part).context(named)?);
+            path = path.child(part)?;
+            folder = self.folder(&path).context(named)?;
         }
         let mut wanted = name.to_owned();
-        if folder.stat(name).context(named)?.is_some() {
-            wanted = format!("{name}.old");
+        while folder.stat(&wanted).context(named)?.is_some() {
+            wanted.push_str(".old");
         }
+        let from = Spot::new(&self.folder(&old.join(&parent)?).context(named)?, name);
         self.steps.place(from, Spot::new(&folder, wanted.as_str())).context(named)?;
-        Ok(new.join(&parent)?.child(&wanted)?)
+        Ok(Some(path.child(&wanted)?))
     }
 
     fn make(&mut self, change: &Change, link: Option<&Spot>) -> Result<()> {
@@ -253,17 +307,16 @@ impl Work<'_> {
         let to = Spot::new(&folder, name);
         let from = match (&change.becomes, link) {
             (Becomes::Folder { mode }, _) => {
-                return match &change.old {
-                    Some(old) if old.kind == Kind::Folder => Ok(()),
+                match &change.old {
+                    Some(old) if old.kind == Kind::Folder && old.mode == *mode => return Ok(()),
+                    Some(old) if old.kind == Kind::Folder => return self.steps.set_mode(to, *mode).context(named),
                     Some(_) => {
-                        let old = self.old_spot(&change.path).context(named)?;
-                        self.steps
-                            .place(to.clone(), old)
-                            .and_then(|()| self.steps.make_folder(to, *mode))
-                            .context(named)
+                        let old = self.away(change).context(named)?;
+                        self.steps.place(to.clone(), old).context(named)?;
                     }
-                    None => self.steps.make_folder(to, *mode).context(named),
-                };
+                    None => {}
+                }
+                return self.steps.make_folder(to, *mode).context(named);
             }
             (Becomes::File { staged, .. }, _) => {
                 Spot::new(&self.area.place(staged.place).context(named)?, staged.name.as_str())
@@ -271,56 +324,78 @@ impl Work<'_> {
             (Becomes::Symlink { .. }, Some(link)) => link.clone(),
             _ => return Err(Error::new(ErrorKind::Bug, format!("{} has nothing staged", change.path.absolute()))),
         };
-        if change.old.is_none() {
-            return self.steps.place(from, to).context(named);
+        let Some(standing) = &change.old else { return self.steps.place(from, to).context(named) };
+        let old = self.away(change).context(named)?;
+        self.steps.replace(from, to, old).context(named)?;
+        if standing.kind == Kind::Folder {
+            // What is open there is now somewhere else.
+            self.folders.retain(|path, _| !path.starts_with(&change.path));
         }
-        let old = if change.displaces {
-            self.displaced_spot(change).context(named)?
-        } else {
-            self.old_spot(&change.path).context(named)?
-        };
-        self.steps.replace(from, to, old).context(named)
+        Ok(())
+    }
+
+    /// Where what stands at a path goes.
+    fn away(&mut self, change: &Change) -> io::Result<Spot> {
+        if change.displaces { self.displaced_spot(change) } else { self.old_spot(&change.path) }
     }
 
     /// Where a displaced path waits until its displacer goes: on its own file system.
     fn displaced_spot(&mut self, change: &Change) -> io::Result<Spot> {
         let device = self.device_of(&change.path)?;
         let data_device = self.data.folder.stat_self()?.device;
-        let (parent, path) = if device == data_device {
-            (self.data.folder.again()?, self.data.path.clone())
-        } else {
-            let path = change.path.parent().unwrap_or_default();
-            (self.target.root().walk(&path)?, path)
-        };
-        let folder = Arc::new(parent.open_or_make(DISPLACED, 0o700)?);
+        let path =
+            if device == data_device { self.data.path.clone() } else { change.path.parent().unwrap_or_default() };
+        let parent = self.folder(&path)?;
+        if parent.stat(DISPLACED)?.is_none() {
+            self.steps.make_folder(Spot::new(&parent, DISPLACED), 0o700)?;
+        }
+        let folder = path.child(DISPLACED).map_err(io::Error::other)?;
         let name = crate::durable::random_name()?;
-        let kept = path.child(DISPLACED).and_then(|path| path.child(&name)).map_err(io::Error::other)?;
-        self.displaced.push((change.path.clone(), kept));
-        Ok(Spot::new(&folder, name))
+        let kept = folder.child(&name).map_err(io::Error::other)?;
+        self.moved.away.insert(change.path.clone(), kept);
+        Ok(Spot::new(&self.folder(&folder)?, name))
     }
 
-    fn take_away(&mut self, change: &Change, leaving: &[Leaving]) -> Result<()> {
+    fn take_away(&mut self, change: &Change, displaced_before: &HashMap<&RelPath, &RelPath>) -> Result<()> {
         let named = || format!("cannot remove {}", change.path.absolute());
         let Some(old) = &change.old else { return Ok(()) };
         let (folder, name) = match self.parent_of(&change.path) {
             // Its folder has gone as a whole, or something else stands there now.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(());
-            }
+            Err(error) if is_no_folder(&error) => return Ok(()),
             found => found.context(named)?,
         };
         let at = Spot::new(&folder, name);
         if old.kind == Kind::Folder {
-            return self.steps.remove_folder(at).context(named);
+            self.steps.remove_folder(at.clone()).context(named)?;
+        } else {
+            let away = self.old_spot(&change.path).context(named)?;
+            self.steps.place(at.clone(), away).context(named)?;
         }
-        let away = self.old_spot(&change.path).context(named)?;
-        if let Some(kept) = displaced_before(leaving, &change.path) {
-            let (folder, name) = self.parent_of(&kept).context(named)?;
-            if folder.stat(&name).context(named)?.is_some() {
-                return self.steps.replace(Spot::new(&folder, name), at, away).context(named);
+        match displaced_before.get(&change.path) {
+            Some(kept) => self.put_back(kept, at, &change.path).context(named),
+            None => Ok(()),
+        }
+    }
+
+    /// What was displaced comes back, where nothing stands in its place.
+    fn put_back(&mut self, kept: &RelPath, at: Spot, path: &RelPath) -> io::Result<()> {
+        let (folder, name) = match self.parent_of(kept) {
+            Err(error) if is_no_folder(&error) => return Ok(()),
+            found => found?,
+        };
+        if folder.stat(&name)?.is_none() || at.folder.stat(&at.name)?.is_some() {
+            return Ok(());
+        }
+        self.steps.place(Spot::new(&folder, name), at)?;
+        self.moved.back.insert(kept.clone(), path.clone());
+        match kept.parent() {
+            Some(folder) => {
+                let (above, name) = self.parent_of(&folder)?;
+                // The last one leaves no empty folder.
+                self.steps.remove_folder(Spot::new(&above, name))
             }
+            None => Ok(()),
         }
-        self.steps.place(at, away).context(named)
     }
 
     fn go_back(mut self, error: Error) -> Error {
@@ -335,29 +410,40 @@ impl Work<'_> {
     }
 
     /// What the old trees still hold is on record, and goes, or belongs to the administrator, and stays.
-    fn clear_old_trees(&mut self, hooked: &Hooked) -> Result<()> {
+    /// The transaction has happened: what cannot be cleared is told, and stays where it is.
+    fn clear_old_trees(&mut self, hooked: &Hooked) -> Vec<String> {
         let old = self.area.old_folder();
-        let mut keep = false;
-        for name in old.list().context(|| "cannot list the staging folder".to_owned())? {
+        let mut warnings = Vec::new();
+        // From here on only what was looked through is deleted.
+        self.area.keep_old();
+        let names = old.list().unwrap_or_else(|error| {
+            warnings.push(format!("cannot list the staging folder: {error}"));
+            Vec::new()
+        });
+        let mut keep = !warnings.is_empty();
+        for name in names {
             let leaving = hooked.leaving().iter().find(|leaving| name == leaving.package.name.as_str());
-            let kept = match leaving {
-                Some(leaving) => extras::prune(&old, leaving)?,
-                _ => false,
-            };
-            if kept {
-                keep = true;
-            } else {
-                old.remove_tree(&name).context(|| "cannot clear the staging folder".to_owned())?;
-            }
+            let kept = leaving.map_or(Ok(false), |leaving| extras::prune(&old, leaving));
+            let cleared = kept.and_then(|kept| match kept {
+                true => Ok(true),
+                false => {
+                    old.remove_tree(&name).context(|| "cannot clear the staging folder".to_owned()).map(|()| false)
+                }
+            });
+            keep |= cleared.unwrap_or_else(|error| {
+                warnings.push(error.to_string());
+                true
+            });
         }
-        if keep {
-            self.area.keep_old();
+        if !keep {
+            self.area.keep_nothing();
         }
-        Ok(())
+        warnings
     }
 }
 
-fn displaced_before(leaving: &[Leaving], path: &RelPath) -> Option<RelPath> {
+/// What replaced paths of packages that go had displaced, by path.
+fn displaced_before(leaving: &[Leaving]) -> HashMap<&RelPath, &RelPath> {
     let files = leaving.iter().flat_map(|leaving| &leaving.files);
-    files.filter(|file: &&FileRecord| file.path == *path).find_map(|file| file.displaced.clone())
+    files.filter_map(|file: &FileRecord| Some((&file.path, file.displaced.as_ref()?))).collect()
 }

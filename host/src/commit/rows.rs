@@ -1,9 +1,12 @@
 //! What a transaction changes on record.
 
-use packets_plugin_api::ident::TransactionId;
-use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{FileKind, InstalledRow, Rows, TransactionRow};
+use std::collections::BTreeSet;
 
+use packets_plugin_api::ident::{PackageName, TransactionId};
+use packets_plugin_api::storage::{FileKind, InstalledRow, Rows, Storage, TransactionRow};
+
+use super::Moved;
+use crate::error::Result;
 use crate::hook::Hooked;
 use crate::plan::Plan;
 
@@ -18,7 +21,7 @@ pub struct Entry<'a> {
     pub plan: &'a Plan,
 }
 
-pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, displaced: &[(RelPath, RelPath)]) -> Rows {
+pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, moved: &Moved, storage: &dyn Storage) -> Result<Rows> {
     let stays = |name: &_| hooked.arriving().iter().any(|arriving| arriving.package.name == *name);
     let gone =
         hooked.leaving().iter().map(|leaving| leaving.package.name.clone()).filter(|name| !stays(name)).collect();
@@ -26,7 +29,7 @@ pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, displaced: &[(RelPath, Re
     for (arriving, (_, files)) in hooked.arriving().iter().zip(hooked.records()) {
         let mut files = files.clone();
         for file in &mut files {
-            if let Some((_, kept)) = displaced.iter().find(|(path, _)| *path == file.path) {
+            if let Some(kept) = moved.away.get(&file.path) {
                 file.displaced = Some(kept.clone());
             }
         }
@@ -40,7 +43,8 @@ pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, displaced: &[(RelPath, Re
             .sum();
         installed.push(InstalledRow { package, files });
     }
-    Rows {
+    installed.extend(of_displaced(hooked, moved, storage)?);
+    Ok(Rows {
         transaction: TransactionRow {
             id: entry.id.clone(),
             time: entry.time,
@@ -50,5 +54,30 @@ pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, displaced: &[(RelPath, Re
         gone,
         installed,
         approved: Vec::new(),
+    })
+}
+
+/// The packages that stay and whose files were displaced, or came back: what is theirs
+/// is on record where it is.
+fn of_displaced(hooked: &Hooked, moved: &Moved, storage: &dyn Storage) -> Result<Vec<InstalledRow>> {
+    let mut owners: BTreeSet<PackageName> = BTreeSet::new();
+    for from in moved.away.keys().chain(moved.back.keys()) {
+        owners.extend(storage.owners(from)?.into_iter().map(|(name, _)| name));
     }
+    let changes = |name: &PackageName| {
+        hooked.leaving().iter().any(|leaving| leaving.package.name == *name)
+            || hooked.arriving().iter().any(|arriving| arriving.package.name == *name)
+    };
+    let mut rows = Vec::new();
+    for name in owners.into_iter().filter(|name| !changes(name)) {
+        let Some(package) = storage.package(&name)? else { continue };
+        let mut files = storage.files(&name)?;
+        for file in &mut files {
+            if let Some(now) = moved.away.get(&file.path).or_else(|| moved.back.get(&file.path)) {
+                file.path = now.clone();
+            }
+        }
+        rows.push(InstalledRow { package, files });
+    }
+    Ok(rows)
 }

@@ -34,6 +34,8 @@ enum Undo {
     RemoveFolder(Spot),
     /// The folder that was removed is made again.
     MakeFolder(Spot, u32),
+    /// The folder gets back its mode.
+    SetMode(Spot, u32),
 }
 
 /// The steps that were done.
@@ -93,6 +95,15 @@ impl Steps {
         Ok(())
     }
 
+    /// Gives the folder at `at` this mode.
+    pub(super) fn set_mode(&mut self, at: Spot, mode: u32) -> io::Result<()> {
+        let folder = at.folder.open(&at.name)?;
+        let before = folder.stat_self()?.mode;
+        folder.set_mode(mode)?;
+        self.done.push(Undo::SetMode(at, before));
+        Ok(())
+    }
+
     /// Goes back to where it began.
     pub(super) fn undo(&mut self) -> Result<()> {
         while let Some(step) = self.done.pop() {
@@ -108,6 +119,7 @@ impl Undo {
             Self::MoveBack(from, to) => to.rename(from, Rename::Replace),
             Self::SwapBack(from, to) => from.rename(to, Rename::Exchange),
             Self::RemoveFolder(at) => at.folder.remove_folder(&at.name),
+            Self::SetMode(at, mode) => at.folder.open(&at.name)?.set_mode(*mode),
             Self::MakeFolder(at, mode) => {
                 at.folder.make(&at.name, 0o700)?;
                 at.folder.open(&at.name)?.set_mode(*mode)

@@ -87,13 +87,14 @@ pub struct Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fetch {
-    /// The names of the sources that are used, in no order.
+    /// The names of the sources that are used, in no order. Repositories that are folders
+    /// of this machine are read whatever stands here.
     pub sources: Vec<String>,
 }
 
 impl Default for Fetch {
     fn default() -> Self {
-        Self { sources: ["cache", "lan", "http", "file"].map(str::to_owned).into() }
+        Self { sources: ["cache", "lan", "http"].map(str::to_owned).into() }
     }
 }
 

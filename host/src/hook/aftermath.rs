@@ -1,17 +1,21 @@
 //! What stays of a package that goes or is replaced, and what does not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use packets_hook_runtime::folder::{Folder, Kind, Stat};
 use packets_hook_runtime::view::{Becomes, Change, Overlay};
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{FileKind, FileRecord, MadeBy};
 
-use super::Leaving;
 use super::records;
 use super::run::{Hooks, failed};
-use crate::error::Result;
+use super::{Arriving, Leaving};
+use crate::error::{Error, Result};
 use crate::ops::{HookOutcome, Kept};
+
+/// Names that are tried for a new file beside a changed one.
+const MOST_BESIDE: u32 = 20;
 
 impl Hooks<'_> {
     /// What a remove hook made where nothing was goes with the package.
@@ -23,7 +27,7 @@ impl Hooks<'_> {
     ) -> Result<()> {
         let Some(outcome) = outcome else { return Ok(()) };
         let made = |change: &Change| change.old.is_none() && !matches!(change.becomes, Becomes::Absent);
-        let made: Vec<RelPath> =
+        let made: HashSet<RelPath> =
             overlay.changes().map_err(failed)?.into_iter().filter(made).map(|change| change.path).collect();
         for effect in outcome.report.effects.iter().rev().filter(|effect| made.contains(&effect.path)) {
             overlay.drop_path(name, &effect.path).map_err(failed)?;
@@ -36,7 +40,7 @@ impl Hooks<'_> {
         &self,
         overlay: &mut Overlay,
         package: &Leaving,
-        made: &[RelPath],
+        made: &HashSet<RelPath>,
         kept: &mut BTreeSet<RelPath>,
         leaving: &[Leaving],
     ) -> Result<()> {
@@ -53,6 +57,11 @@ impl Hooks<'_> {
             if others.iter().any(|(name, _)| stays(name)) {
                 continue;
             }
+            // What is of another kind by now is the administrator's, also where a hook would take it away.
+            if !self.purge && records::stands_at(self.root, &file.path)?.is_some_and(|now| !is_kind(&file.kind, now)) {
+                kept.insert(file.path.clone());
+                continue;
+            }
             if let FileKind::File { sha256, .. } = &file.kind
                 && !self.purge
                 && records::edited(self.root, &file.path, *sha256)?
@@ -65,6 +74,56 @@ impl Hooks<'_> {
         Ok(())
     }
 
+    /// A folder that hooks made belongs to every package whose hooks put something into it:
+    /// it goes with the last of them.
+    pub(super) fn share_folders(
+        &self,
+        changes: &[Change],
+        records: &mut [(PackageName, Vec<FileRecord>)],
+        arriving: &[Arriving],
+    ) -> Result<()> {
+        let mut known: BTreeMap<RelPath, Option<FileKind>> = BTreeMap::new();
+        for change in changes {
+            if let Becomes::Folder { mode } = change.becomes {
+                known.insert(change.path.clone(), Some(FileKind::Folder { mode }));
+            }
+        }
+        for ((_, files), package) in records.iter_mut().zip(arriving) {
+            let mut shared = BTreeMap::new();
+            let outside =
+                files.iter().filter(|file| file.made_by == MadeBy::Hook && !file.path.starts_with(&package.folder));
+            for file in outside {
+                let mut above = file.path.parent();
+                while let Some(folder) = above.filter(|folder| !folder.is_root() && !shared.contains_key(folder)) {
+                    if !known.contains_key(&folder) {
+                        known.insert(folder.clone(), self.hook_made_folder(&folder)?);
+                    }
+                    above = folder.parent();
+                    let kind = known.get(&folder).cloned().flatten();
+                    shared.insert(folder, kind);
+                }
+            }
+            let known_to_it: HashSet<RelPath> = files.iter().map(|file| file.path.clone()).collect();
+            for (path, kind) in shared {
+                if let Some(kind) = kind
+                    && !known_to_it.contains(&path)
+                {
+                    files.push(FileRecord { path, made_by: MadeBy::Hook, kind, displaced: None });
+                }
+            }
+            files.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        Ok(())
+    }
+
+    fn hook_made_folder(&self, path: &RelPath) -> Result<Option<FileKind>> {
+        if !self.storage.owners(path)?.iter().any(|(_, made_by)| *made_by == MadeBy::Hook) {
+            return Ok(None);
+        }
+        let stat = records::stands_at(self.root, path)?;
+        Ok(stat.filter(|stat| stat.kind == Kind::Folder).map(|stat| FileKind::Folder { mode: stat.mode & 0o755 }))
+    }
+
     /// A file under /etc that the administrator has changed stays; the new one goes beside it.
     pub(super) fn keep_edited(
         &self,
@@ -73,33 +132,91 @@ impl Hooks<'_> {
         leaving: &[Leaving],
         kept: &mut Vec<Kept>,
     ) -> Result<()> {
-        let mut untouched = Vec::new();
+        let mut before: HashMap<&RelPath, &FileRecord> = HashMap::new();
+        for file in leaving.iter().flat_map(|gone| &gone.files) {
+            before.entry(&file.path).or_insert(file);
+        }
+        let mut untouched = HashSet::new();
+        let mut beside = Beside::new(changes);
         for change in changes.iter_mut() {
             let Becomes::File { sha256: new, .. } = &change.becomes else { continue };
-            let before = leaving.iter().flat_map(|gone| &gone.files).find(|file| file.path == change.path);
-            let Some(FileKind::File { sha256: old, .. }) = before.map(|file| &file.kind) else { continue };
+            let Some(FileKind::File { sha256: old, .. }) = before.get(&change.path).map(|file| &file.kind) else {
+                continue;
+            };
             if !records::edited(self.root, &change.path, *old)? || !records::edited(self.root, &change.path, *new)? {
                 continue;
             }
             let was = change.path.clone();
             if old == new {
                 // The release brings nothing new here.
-                untouched.push(was.clone());
+                untouched.insert(was.clone());
                 kept.push(Kept { was: was.clone(), now: was });
                 continue;
             }
-            let beside: RelPath = format!("{}.new", was.as_str()).parse()?;
-            change.old = records::stands_at(self.root, &beside)?;
-            change.path = beside.clone();
+            (change.path, change.old) = beside.free(self.root, &was)?;
             for (_, files) in records.iter_mut() {
                 if let Some(file) = files.iter().find(|file| file.path == was) {
-                    let twin = FileRecord { path: beside.clone(), ..file.clone() };
+                    let twin = FileRecord { path: change.path.clone(), ..file.clone() };
                     files.push(twin);
                 }
             }
             kept.push(Kept { was: was.clone(), now: was });
         }
-        changes.retain(|change| !untouched.contains(&change.path));
+        changes.retain(|change| match change.becomes {
+            Becomes::Absent => !beside.used.contains(&change.path),
+            _ => !untouched.contains(&change.path),
+        });
         Ok(())
+    }
+}
+
+fn is_kind(recorded: &FileKind, now: Stat) -> bool {
+    matches!(
+        (recorded, now.kind),
+        (FileKind::File { .. }, Kind::File)
+            | (FileKind::Symlink { .. }, Kind::Symlink)
+            | (FileKind::Folder { .. }, Kind::Folder)
+    )
+}
+
+/// Finds names for what comes beside a file that stays.
+struct Beside {
+    /// What this transaction takes away, and what stands there.
+    goes: HashMap<RelPath, Option<Stat>>,
+    comes: HashSet<RelPath>,
+    used: HashSet<RelPath>,
+}
+
+impl Beside {
+    fn new(changes: &[Change]) -> Self {
+        let (goes, comes): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|change| matches!(change.becomes, Becomes::Absent));
+        Self {
+            goes: goes.into_iter().map(|change| (change.path.clone(), change.old)).collect(),
+            comes: comes.into_iter().map(|change| change.path.clone()).collect(),
+            used: HashSet::new(),
+        }
+    }
+
+    /// `<path>.new`, or `<path>.new2` and so on where something stands that is not the
+    /// package's own; and what stands there.
+    fn free(&mut self, root: &Folder, path: &RelPath) -> Result<(RelPath, Option<Stat>)> {
+        for number in 1..=MOST_BESIDE {
+            let number = if number == 1 { String::new() } else { number.to_string() };
+            let name: RelPath = format!("{}.new{number}", path.as_str()).parse()?;
+            if self.comes.contains(&name) || self.used.contains(&name) {
+                continue;
+            }
+            let old = match self.goes.get(&name) {
+                Some(old) if old.is_none_or(|old| old.kind != Kind::Folder) => *old,
+                Some(_) => continue,
+                None if records::stands_at(root, &name)?.is_none() => None,
+                None => continue,
+            };
+            self.used.insert(name.clone());
+            return Ok((name, old));
+        }
+        let message = format!("cannot put the new {} beside the one that was changed by hand", path.absolute());
+        Err(Error::storage(message).caused_by("all names for it are taken").hint("remove what ends in .new there"))
     }
 }

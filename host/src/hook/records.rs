@@ -1,6 +1,6 @@
 //! What will be on record of a package after its hooks have run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
 use packets_hook_runtime::folder::{Folder, Stat};
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Arriving, Leaving};
 use crate::error::{Context, Result};
+use crate::target::is_no_folder;
 
 /// The owners of paths as the storage has them.
 pub struct StoredOwners<'a>(pub &'a dyn Storage);
@@ -41,11 +42,13 @@ pub(super) fn of_package(
         }
     }
     let name = &package.package.name;
-    let mut gone = Vec::new();
+    let mut gone = HashSet::new();
     for effect in in_tree {
         match kind_of_effect(&effect.becomes) {
             Some(kind) => insert(effect.path.clone(), MadeBy::Hook, kind),
-            None => gone.push(effect.path.clone()),
+            None => {
+                gone.insert(effect.path.clone());
+            }
         }
     }
     for change in changes.iter().filter(|change| change.by.contains(name)) {
@@ -53,7 +56,9 @@ pub(super) fn of_package(
             insert(change.path.clone(), MadeBy::Hook, kind);
         }
     }
-    records.retain(|path, _| !gone.iter().any(|gone| path.starts_with(gone)));
+    let is_gone =
+        |path: &RelPath| std::iter::successors(Some(path.clone()), RelPath::parent).any(|it| gone.contains(&it));
+    records.retain(|path, _| gone.is_empty() || !is_gone(path));
     // What an older release displaced is still displaced.
     for old in leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name)).flat_map(|old| &old.files) {
         if let (Some(kept), Some(record)) = (&old.displaced, records.get_mut(&old.path)) {
@@ -81,7 +86,7 @@ fn kind_of_change(becomes: &Becomes) -> Option<FileKind> {
     })
 }
 
-/// Whether a file under /etc holds other bytes than these.
+/// Whether a file under /etc holds other bytes than these, or is no file any more.
 pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bool> {
     if path.components().next() != Some("etc") {
         return Ok(false);
@@ -90,9 +95,8 @@ pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bo
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
     let file = match root.walk(&parent).and_then(|folder| folder.read(name)) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
-            return Ok(false);
-        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(true),
+        Err(error) if is_no_folder(&error) => return Ok(false),
         Err(error) => return Err(error).context(named),
     };
     Ok(hash(file).context(named)? != sha256)
@@ -102,7 +106,7 @@ pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bo
 pub(super) fn stands_at(root: &Folder, path: &RelPath) -> Result<Option<Stat>> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     let folder = match root.walk(&parent) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_no_folder(&error) => return Ok(None),
         walked => walked.context(|| format!("cannot look at {}", path.absolute()))?,
     };
     folder.stat(name).context(|| format!("cannot look at {}", path.absolute()))

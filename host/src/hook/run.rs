@@ -1,7 +1,7 @@
 //! Running the hooks, one after the other.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
@@ -111,7 +111,7 @@ impl Hooks<'_> {
             let outcome = self.run_remove(&mut overlay, package)?;
             self.drop_created(&mut overlay, &package.package.name, outcome.as_ref())?;
             outcomes.extend(outcome);
-            self.take_away(&mut overlay, package, &[], &mut kept, &leaving)?;
+            self.take_away(&mut overlay, package, &HashSet::new(), &mut kept, &leaving)?;
             overlay.hide(&package.package.folder).map_err(failed)?;
         }
         for (package, permitted) in arriving.iter().zip(permitted) {
@@ -121,7 +121,7 @@ impl Hooks<'_> {
             let old: Vec<&Leaving> =
                 leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(&package.package.name)).collect();
             let outcome = self.run_install(&mut overlay, package, permitted, &old)?;
-            let made: Vec<RelPath> = outcome
+            let made: HashSet<RelPath> = outcome
                 .iter()
                 .flat_map(|outcome| outcome.report.effects.iter().map(|effect| effect.path.clone()))
                 .collect();
@@ -174,12 +174,20 @@ impl Hooks<'_> {
     ) -> Result<Hooked> {
         let mut changes = overlay.changes().map_err(failed)?;
         changes.retain(|change| !(matches!(change.becomes, Becomes::Absent) && kept.contains(&change.path)));
+        if let Some(change) = changes.iter().find(|it| it.displaces && matches!(it.becomes, Becomes::Absent)) {
+            let by: Vec<&str> = change.by.iter().map(PackageName::as_str).collect();
+            let path = change.path.absolute();
+            let message = format!("{} takes {path} away and puts nothing in its place", by.join(", "));
+            return Err(Error::new(ErrorKind::Hook, message)
+                .caused_by("a path of others is only displaced, and comes back when the package goes"));
+        }
         let mut kept: Vec<Kept> = kept.into_iter().map(|path| Kept { was: path.clone(), now: path }).collect();
         let mut records = Vec::with_capacity(arriving.len());
         for package in &arriving {
             let in_tree = overlay.fold_into_tree(&package.folder).map_err(failed)?;
             records.push((package.package.name.clone(), records::of_package(package, &in_tree, &changes, &leaving)));
         }
+        self.share_folders(&changes, &mut records, &arriving)?;
         if !self.purge {
             self.keep_edited(&mut changes, &mut records, &leaving, &mut kept)?;
         }

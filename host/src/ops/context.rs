@@ -26,6 +26,12 @@ const CONFIG: &str = "config.toml";
 const INDEX: &str = "index.db";
 const INSTALLED: &str = "installed.db";
 const STORAGE: &str = "sqlite";
+/// The cache stands among the sources, but is the host's own.
+const CACHE: &str = "cache";
+/// Accepted in every config, also by a program built without it.
+const LAN: &str = "lan";
+/// The source of folders of this machine.
+const LOCAL: &str = "file";
 
 /// What a command is going to do with the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,14 +140,21 @@ impl Context {
     pub(super) fn fetcher<'a>(&self, mode: Mode, events: &'a dyn Events) -> Result<Fetcher<'a>> {
         let settings = FetchSettings { user_agent: concat!("packets/", env!("CARGO_PKG_VERSION")).to_owned() };
         let used = &self.config.fetch.sources;
+        let known: Vec<&str> = self.registry.fetch_names().chain([CACHE, LAN]).collect();
+        if let Some(unknown) = used.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(Error::request(format!("cannot fetch from {unknown:?}: there is no such source"))
+                .hint(format!("Fetch.sources in /etc/packets/config.toml may name {}", known.join(", "))));
+        }
+        let is_used = |name: &str| used.iter().any(|used| used == name) || name == LOCAL;
         let sources: Vec<Arc<dyn FetchSource>> = self
             .registry
             .fetch_names()
-            .filter(|name| used.iter().any(|used| used == name) || *name == "file")
+            .filter(|name| is_used(name))
             .filter_map(|name| Some(self.registry.fetch(name)?(&settings)))
             .collect();
         let cache_path = &self.config.base.cache_dir.0;
         let cache = match mode {
+            _ if !is_used(CACHE) => None,
             Mode::Write => Some(self.target.enter_or_make(cache_path, 0o755)?),
             Mode::Read => self.target.enter(cache_path)?,
         };

@@ -206,6 +206,9 @@ impl Work<'_> {
         let committed = self.timed("commit", || {
             commit::commit(hooked, &self.context.target, data, area, storage.as_mut(), &entry, &self.context.bin)
         })?;
+        for warning in committed.warnings() {
+            self.events.event(&Event::Warning(warning));
+        }
         Ok(Outcome {
             hooks: committed.outcomes().to_vec(),
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),

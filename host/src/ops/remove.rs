@@ -18,7 +18,7 @@ use crate::hook::{Leaving, hash};
 use crate::manifest::{self, Manifest};
 use crate::plan;
 use crate::report::{Event, Events};
-use crate::target::Target;
+use crate::target::{Target, is_no_folder};
 
 /// Removes packages with all that they and their hooks made.
 ///
@@ -55,8 +55,8 @@ pub(super) fn leaving(
     let mut leaving = Leaving { package: package.clone(), files, manifest: None, hook: None, replaced_by };
     let folder = match target.root().walk(&package.folder) {
         Ok(folder) => folder,
-        // Somebody took it away by hand: what is left is on record.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(leaving),
+        // Somebody took it away by hand, or put something else there: what is left is on record.
+        Err(error) if is_no_folder(&error) => return Ok(leaving),
         Err(error) => return Err(error).context(|| format!("cannot open {}", package.folder.absolute())),
     };
     if !with_hook || leaving.replaced_by.is_some() {
