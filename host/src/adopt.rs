@@ -15,11 +15,15 @@ use crate::hook::hash;
 use crate::manifest::{self, Manifest};
 use crate::target::{Target, is_no_folder};
 
+/// What stands for a package's name in a line of the config's `allow`.
+const NAME: &str = "${name}";
+
 /// Finds what belongs to packages of v1.
 pub(crate) struct Version1<'a> {
     target: &'a Target,
-    data: &'a RelPath,
-    allowed: Vec<RelPath>,
+    data: Vec<RelPath>,
+    allow: &'a [String],
+    bin_dir: &'a RelPath,
     outside: OnceCell<Vec<Outside>>,
 }
 
@@ -36,32 +40,40 @@ enum OutsideKind {
 }
 
 impl<'a> Version1<'a> {
-    /// For packages in `data` whose hooks wrote to the `allowed` folders.
-    pub(crate) fn new(target: &'a Target, data: &'a RelPath, allowed: Vec<RelPath>) -> Self {
-        Self { target, data, allowed, outside: OnceCell::new() }
+    /// For packages in the first of the `data` folders that has them, whose hooks wrote to
+    /// the folders of the config's `allow`.
+    pub(crate) fn new(target: &'a Target, data: Vec<RelPath>, allow: &'a [String], bin_dir: &'a RelPath) -> Self {
+        Self { target, data, allow, bin_dir, outside: OnceCell::new() }
     }
 
     fn find(&self, name: &PackageName) -> Result<Adopted> {
-        let folder = self.data.child(name.as_str())?;
-        // No link is followed here: what it leads to is not the package's to be removed.
-        let opened = match self.target.root().walk(&folder) {
-            Err(error) if is_no_folder(&error) => {
-                return Ok(Adopted { folder, description: String::new(), files: Vec::new() });
+        for data in &self.data {
+            let folder = data.child(name.as_str())?;
+            // No link is followed here: what it leads to is not the package's to be removed.
+            match self.target.root().walk(&folder) {
+                Err(error) if is_no_folder(&error) => {}
+                opened => {
+                    return self.found(name, opened.context(|| format!("cannot open {}", folder.absolute()))?, folder);
+                }
             }
-            opened => opened.context(|| format!("cannot open {}", folder.absolute()))?,
-        };
+        }
+        let folder = self.data.first().cloned().unwrap_or_default().child(name.as_str())?;
+        Ok(Adopted { folder, description: String::new(), files: Vec::new() })
+    }
+
+    fn found(&self, name: &PackageName, opened: Folder, folder: RelPath) -> Result<Adopted> {
         let mut files = Vec::new();
         walk(&opened, &folder, 0, &mut |found| {
             files.push(found.record(MadeBy::Data)?);
             Ok(())
         })?;
-        let hooks = self.made_by_hooks(&folder, &files)?;
+        let hooks = self.made_by_hooks(name, &folder, &files)?;
         files.extend(hooks);
         Ok(Adopted { description: description(&opened), folder, files })
     }
 
     /// Links into the package's folder, and files with the bytes of one of its data files.
-    fn made_by_hooks(&self, folder: &RelPath, files: &[FileRecord]) -> Result<Vec<FileRecord>> {
+    fn made_by_hooks(&self, name: &PackageName, folder: &RelPath, files: &[FileRecord]) -> Result<Vec<FileRecord>> {
         let mut by_size: HashMap<u64, HashSet<Digest>> = HashMap::new();
         for file in files {
             if let FileKind::File { size, sha256, .. } = &file.kind
@@ -71,7 +83,7 @@ impl<'a> Version1<'a> {
             }
         }
         let mut made = Vec::new();
-        for outside in self.outside()? {
+        for outside in self.shared()?.iter().chain(&self.own(name)?) {
             let kind = match &outside.kind {
                 OutsideKind::Link(text) if points_into(text, &outside.path, folder) => {
                     FileKind::Symlink { asked: text.clone(), stored: text.clone() }
@@ -96,34 +108,35 @@ impl<'a> Version1<'a> {
         hash(folder.read(path.file_name().unwrap_or_default()).context(named)?).context(named)
     }
 
-    /// All that stands in the allowed folders, looked through once.
-    fn outside(&self) -> Result<&[Outside]> {
+    /// All that stands in the folders that every package may use, looked through once.
+    fn shared(&self) -> Result<&[Outside]> {
         if let Some(found) = self.outside.get() {
             return Ok(found);
         }
+        let found = self.look_through(|line| (!line.contains(NAME)).then(|| line.to_owned()))?;
+        Ok(self.outside.get_or_init(|| found))
+    }
+
+    /// All that stands in the folders that bear the package's name.
+    fn own(&self, name: &PackageName) -> Result<Vec<Outside>> {
+        self.look_through(|line| line.contains(NAME).then(|| line.replace(NAME, name.as_str())))
+    }
+
+    fn look_through(&self, pick: impl Fn(&str) -> Option<String>) -> Result<Vec<Outside>> {
         let mut all = Vec::new();
-        for folder in &self.allowed {
-            let Some(place) = self.target.enter(folder)? else { continue };
+        for line in self.allow.iter().filter_map(|line| pick(line)) {
+            let Ok(folder) = RelPath::from_absolute(&line.replace("${binDir}", &self.bin_dir.absolute())) else {
+                continue;
+            };
+            let Some(place) = self.target.enter(&folder)? else { continue };
             walk(&place.folder, &place.path, 0, &mut |found| {
-                let kind = match found.kind {
-                    Kind::Symlink => OutsideKind::Link(
-                        found
-                            .folder
-                            .read_link(found.name)
-                            .context(|| found.path.absolute())?
-                            .to_string_lossy()
-                            .into_owned(),
-                    ),
-                    Kind::File => OutsideKind::File { size: found.size },
-                    _ => return Ok(()),
-                };
-                all.push(Outside { path: found.path.clone(), mode: found.mode, kind });
+                all.extend(found.outside()?);
                 Ok(())
             })?;
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         all.dedup_by(|a, b| a.path == b.path);
-        Ok(self.outside.get_or_init(|| all))
+        Ok(all)
     }
 }
 
@@ -145,6 +158,18 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    fn outside(&self) -> Result<Option<Outside>> {
+        let kind = match self.kind {
+            Kind::Symlink => {
+                let named = || format!("cannot read {}", self.path.absolute());
+                OutsideKind::Link(self.folder.read_link(self.name).context(named)?.to_string_lossy().into_owned())
+            }
+            Kind::File => OutsideKind::File { size: self.size },
+            _ => return Ok(None),
+        };
+        Ok(Some(Outside { path: self.path.clone(), mode: self.mode, kind }))
+    }
+
     fn record(&self, made_by: MadeBy) -> Result<FileRecord> {
         let named = || format!("cannot read {}", self.path.absolute());
         let kind = match self.kind {
@@ -214,23 +239,25 @@ mod tests {
     fn finds_what_v1_left() {
         let home = tempfile::tempdir().unwrap();
         let root = home.path();
-        for folder in ["opt/packets/jq/data/bin", "usr/bin", "usr/share/doc"] {
+        for folder in ["opt/packets/jq/data/bin", "usr/bin", "usr/share/doc", "usr/share/jq"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
         std::fs::write(root.join("opt/packets/jq/data/bin/jq"), "program").unwrap();
         std::fs::write(root.join("usr/bin/copied"), "program").unwrap();
         std::fs::write(root.join("usr/bin/foreign"), "another").unwrap();
+        std::fs::write(root.join("usr/share/jq/copied"), "program").unwrap();
         std::os::unix::fs::symlink("/opt/packets/jq/data/bin/jq", root.join("usr/bin/jq")).unwrap();
         std::os::unix::fs::symlink("../../opt/packets/jq/data/bin/jq", root.join("usr/bin/jq2")).unwrap();
         std::os::unix::fs::symlink("/opt/packets/jqother/x", root.join("usr/bin/other")).unwrap();
         let target = Target::open(Some(root), false).unwrap();
-        let data = "opt/packets".parse().unwrap();
-        let version1 =
-            Version1::new(&target, &data, vec!["usr/bin".parse().unwrap(), "usr/share/doc".parse().unwrap()]);
+        let data = ["srv/packets", "opt/packets"].map(|path| path.parse().unwrap()).into();
+        let allow = ["${binDir}", "/usr/share/${name}", "/usr/share/doc"].map(str::to_owned);
+        let bin_dir = "usr/bin".parse().unwrap();
+        let version1 = Version1::new(&target, data, &allow, &bin_dir);
         let adopted = version1.adopt(&"jq".parse().unwrap()).unwrap();
         let hooks: Vec<String> =
             adopted.files.iter().filter(|file| file.made_by == MadeBy::Hook).map(|file| file.path.absolute()).collect();
-        assert_eq!(hooks, ["/usr/bin/copied", "/usr/bin/jq", "/usr/bin/jq2"]);
-        assert_eq!(adopted.files.len(), 6);
+        assert_eq!(hooks, ["/usr/bin/copied", "/usr/bin/jq", "/usr/bin/jq2", "/usr/share/jq/copied"]);
+        assert_eq!(adopted.files.len(), 7);
     }
 }

@@ -98,7 +98,12 @@ impl Output {
         }
         for kept in &outcome.kept {
             if kept.was == kept.now {
-                self.say(format_args!("kept {}, which was changed by hand", shown(&kept.was.absolute())));
+                let new = kept.beside.as_ref().map(|path| format!("; the new one is {}", shown(&path.absolute())));
+                self.say(format_args!(
+                    "kept {}, which was changed by hand{}",
+                    shown(&kept.was.absolute()),
+                    new.unwrap_or_default()
+                ));
             } else {
                 self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
             }

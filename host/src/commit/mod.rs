@@ -239,7 +239,7 @@ impl Work<'_> {
                 Some(_) => self.area.old_path()?.child(leaving.package.name.as_str())?,
                 None => path.clone(),
             };
-            self.kept.push(Kept { was: path.clone(), now });
+            self.kept.push(Kept { was: path.clone(), now, beside: None });
             if successor.is_none() {
                 return Ok(());
             }
@@ -269,7 +269,7 @@ impl Work<'_> {
                     None => old.join(&extra.path)?,
                 };
                 if was != now {
-                    self.kept.push(Kept { was, now });
+                    self.kept.push(Kept { was, now, beside: None });
                 }
             }
         }

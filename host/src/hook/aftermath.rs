@@ -150,7 +150,7 @@ impl Hooks<'_> {
             if old == new {
                 // The release brings nothing new here.
                 untouched.insert(was.clone());
-                kept.push(Kept { was: was.clone(), now: was });
+                kept.push(Kept { was: was.clone(), now: was, beside: None });
                 continue;
             }
             (change.path, change.old) = beside.free(self.root, &was)?;
@@ -160,7 +160,7 @@ impl Hooks<'_> {
                     files.push(twin);
                 }
             }
-            kept.push(Kept { was: was.clone(), now: was });
+            kept.push(Kept { was: was.clone(), now: was, beside: Some(change.path.clone()) });
         }
         changes.retain(|change| match change.becomes {
             Becomes::Absent => !beside.used.contains(&change.path),

@@ -181,7 +181,8 @@ impl Hooks<'_> {
             return Err(Error::new(ErrorKind::Hook, message)
                 .caused_by("a path of others is only displaced, and comes back when the package goes"));
         }
-        let mut kept: Vec<Kept> = kept.into_iter().map(|path| Kept { was: path.clone(), now: path }).collect();
+        let mut kept: Vec<Kept> =
+            kept.into_iter().map(|path| Kept { was: path.clone(), now: path, beside: None }).collect();
         let mut records = Vec::with_capacity(arriving.len());
         for package in &arriving {
             let in_tree = overlay.fold_into_tree(&package.folder).map_err(failed)?;

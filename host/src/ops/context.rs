@@ -100,32 +100,29 @@ impl Context {
         let file = self.target.on_machine(&self.config_file(INSTALLED)?);
         let storage = match mode {
             Mode::Read => self.format.open_installed(&file, Access::Read),
-            Mode::Write => self
-                .format
-                .open_installed(&file, Access::Write(&Version1::new(&self.target, &self.data, self.allowed()))),
+            Mode::Write => {
+                let adopter =
+                    Version1::new(&self.target, self.packages_folders()?, &self.config.sandbox.allow, &self.bin);
+                self.format.open_installed(&file, Access::Write(&adopter))
+            }
         };
         Ok(storage?)
     }
 
-    /// The allowed folders that hold no package's name.
-    fn allowed(&self) -> Vec<RelPath> {
-        let plain = self.config.sandbox.allow.iter().filter(|line| !line.contains("${"));
-        plain.filter_map(|line| RelPath::from_absolute(line).ok()).chain([self.bin.clone()]).collect()
+    /// The folders that hold packages' folders: `dataDir`, and `lastDataDir` where it is another.
+    fn packages_folders(&self) -> Result<Vec<RelPath>> {
+        let last = self.target.canonical(&self.config.base.last_data_dir.0)?;
+        Ok(if last == self.data { vec![last] } else { vec![self.data.clone(), last] })
     }
 
     /// Where the program's own things are, which no hook may reach.
     pub(super) fn places(&self) -> Result<sandbox::Places> {
-        let mut packages = vec![self.data.clone()];
-        let last = self.target.canonical(&self.config.base.last_data_dir.0)?;
-        if last != self.data {
-            packages.push(last);
-        }
         Ok(sandbox::Places {
             config: self.config_folder.clone(),
             state: self.target.canonical(&STATE_FOLDER.parse()?)?,
             cache: self.target.canonical(&self.config.base.cache_dir.0)?,
             plugins: self.target.canonical(&self.config.plugins.dir.0)?,
-            packages,
+            packages: self.packages_folders()?,
             program: self.running_program(),
         })
     }

@@ -153,4 +153,7 @@ pub struct Kept {
     pub was: RelPath,
     /// Where it is now.
     pub now: RelPath,
+    /// Where the package's new file is, for which it made no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<RelPath>,
 }
