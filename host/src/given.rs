@@ -48,7 +48,8 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
 
 /// All of a file as text, at most `most` bytes.
 pub(crate) fn text_of(file: File, most: u64) -> io::Result<String> {
-    let mut text = String::new();
+    let size = folder::stat(&file)?.size.min(most);
+    let mut text = String::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     let read = file.take(most + 1).read_to_string(&mut text)?;
     if read as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {most} bytes")));

@@ -51,8 +51,9 @@ impl Output {
 
     /// A line for people, on stderr. That nobody reads it is no reason to fail.
     fn say(&self, text: impl Display) {
+        let line = format!("{text}\n");
         let _one = self.line.lock();
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 
     fn print(&self, text: &str) -> Result<()> {
