@@ -303,8 +303,9 @@ impl Folder {
             Some(_) if depth == MAX_TREE_DEPTH => {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "folders nested too deeply"));
             }
-            Some(stat) if stat.mode & 0o700 != 0o700 => {
-                // Of a folder that its owner may not enter: only ever one below a staging or a package's folder.
+            Some(stat) if stat.mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() => {
+                // The owner of a folder may not enter it. This call could follow a link that was put there
+                // meanwhile, but only to what is the caller's own; root needs it not.
                 fs::chmodat(&self.0, name, Mode::from_raw_mode(0o700), AtFlags::empty())?;
             }
             Some(_) => {}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use packets_hook_runtime::folder::{Folder, Kind, Stat};
 use packets_hook_runtime::view::{Becomes, Change, Overlay};
+use packets_plugin_api::hook::EffectKind;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{FileKind, FileRecord, MadeBy};
@@ -26,6 +27,9 @@ impl Hooks<'_> {
         outcome: Option<&HookOutcome>,
     ) -> Result<()> {
         let Some(outcome) = outcome else { return Ok(()) };
+        if outcome.report.effects.iter().all(|effect| effect.becomes == EffectKind::Absent) {
+            return Ok(());
+        }
         let made = |change: &Change| change.old.is_none() && !matches!(change.becomes, Becomes::Absent);
         let made: HashSet<RelPath> =
             overlay.changes().map_err(failed)?.into_iter().filter(made).map(|change| change.path).collect();
