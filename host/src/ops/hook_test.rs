@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::context::{Context, Mode};
 use super::gather::Loose;
-use super::install::Work;
+use super::transaction::Transaction;
 use super::{DryRun, ExtraGrant, HookOutcome, Options};
 use crate::error::{Context as _, Error, Result};
 use crate::plan::{Catalogue, Chosen, Known, Plan, Selection};
@@ -43,15 +43,7 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     let chosen = vec![Chosen { candidate: goal, reason: Reason::Asked }];
     let plan = Plan::install("hook test", Selection { chosen, replaced: Vec::new(), unchanged: Vec::new() }, &[])?;
     let storage = context.storage(Mode::Read)?;
-    let work = Work {
-        places: context.places()?,
-        context: &context,
-        options: &options,
-        events,
-        grants,
-        run_remove_hooks: true,
-        purge: false,
-    };
+    let work = Transaction { grants, ..Transaction::new(&context, &options, events)? };
     let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;
     Ok(HookTest { package: name, hooks })
 }

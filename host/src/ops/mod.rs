@@ -10,6 +10,7 @@ mod pack;
 mod remove;
 mod stage;
 mod sync;
+mod transaction;
 mod upgrade;
 
 use std::path::PathBuf;

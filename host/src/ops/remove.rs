@@ -11,7 +11,8 @@ use packets_plugin_api::storage::{FileKind, FileRecord, InstalledPackage, Storag
 
 use super::context::Context;
 use super::gather::Loose;
-use super::install::{Work, mode};
+use super::install::mode;
+use super::transaction::Transaction;
 use super::{Options, Outcome, RemoveRequest};
 use crate::error::{Context as _, Error, Result};
 use crate::hook::{Leaving, hash};
@@ -31,14 +32,10 @@ pub fn remove(request: &RemoveRequest, options: &Options, events: &dyn Events) -
     let installed = storage.installed()?;
     let plan = plan::removal(&request.packages, &installed, request.cascade)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Work {
-        places: context.places()?,
-        context: &context,
-        options,
-        events,
-        grants: &[],
+    let work = Transaction {
         run_remove_hooks: request.hooks,
         purge: request.purge,
+        ..Transaction::new(&context, options, events)?
     };
     work.carry_out(plan, &Loose::default(), "", storage, &installed, started)
 }

@@ -1,0 +1,278 @@
+//! From a plan to its outcome: the stages in order.
+
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use packets_hook_runtime::folder::Folder;
+use packets_hook_runtime::sandbox::Places;
+use packets_hook_runtime::view;
+use packets_plugin_api::ident::TransactionId;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{InstalledPackage, Storage};
+
+use super::context::{Context, Mode};
+use super::gather::Loose;
+use super::install::mode;
+use super::stage::Supply;
+use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome};
+use crate::commit::{self, Area, Entry};
+use crate::error::{Context as _, Result};
+use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners};
+use crate::plan::{self, Plan};
+use crate::report::{Event, Events};
+use crate::target::Place;
+use crate::unpack::Staged;
+
+/// What a transaction is carried out with.
+pub(super) struct Transaction<'a> {
+    pub(super) context: &'a Context,
+    pub(super) places: Places,
+    pub(super) options: &'a Options,
+    pub(super) events: &'a dyn Events,
+    pub(super) grants: &'a [ExtraGrant],
+    pub(super) run_remove_hooks: bool,
+    pub(super) purge: bool,
+}
+
+impl<'a> Transaction<'a> {
+    /// One that runs all hooks and has no grants of its own.
+    pub(super) fn new(context: &'a Context, options: &'a Options, events: &'a dyn Events) -> Result<Self> {
+        let places = context.places()?;
+        Ok(Self { context, places, options, events, grants: &[], run_remove_hooks: true, purge: false })
+    }
+
+    /// Plan -> Fetched -> Verified -> Staged -> Hooked -> Committed.
+    pub(super) fn carry_out(
+        &self,
+        plan: Plan,
+        loose: &Loose,
+        base: &str,
+        mut storage: Box<dyn Storage>,
+        installed: &[InstalledPackage],
+        started: Instant,
+    ) -> Result<Outcome> {
+        let nothing = Outcome {
+            plan,
+            hooks: Vec::new(),
+            committed: false,
+            programs: Vec::new(),
+            kept: Vec::new(),
+            took: started.elapsed(),
+        };
+        if nothing.plan.is_empty() || self.options.dry_run == Some(DryRun::Plan) {
+            return Ok(nothing);
+        }
+        let plan = nothing.plan;
+        let (id, time) = (new_id()?, now());
+        let staging = Staging::make(self.context, &id, self.options.dry_run.is_some())?;
+
+        let fetcher = self.context.fetcher(mode(self.options), self.events)?;
+        let staged = self.timed("fetch and unpack", || {
+            Supply { fetcher: &fetcher, loose, base, events: self.events }.stage(&plan, &staging.trees)
+        })?;
+        let hooked =
+            self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
+        let Kind::Real { area, data } = &staging.kind else {
+            let hooks = hooked.outcomes().to_vec();
+            return Ok(Outcome {
+                plan,
+                hooks,
+                committed: false,
+                programs: Vec::new(),
+                kept: Vec::new(),
+                took: started.elapsed(),
+            });
+        };
+        let entry = Entry { id: &id, time, plan: &plan };
+        let committed = self.timed("commit", || {
+            commit::commit(hooked, &self.context.target, data, area, storage.as_mut(), &entry, &self.context.bin)
+        })?;
+        for warning in committed.warnings() {
+            self.events.event(&Event::Warning(warning));
+        }
+        Ok(Outcome {
+            hooks: committed.outcomes().to_vec(),
+            programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
+            kept: committed.kept().to_vec(),
+            committed: true,
+            took: started.elapsed(),
+            plan,
+        })
+    }
+
+    /// A path of the target as the user would type it.
+    fn shown(&self, path: &RelPath) -> PathBuf {
+        match &self.options.root {
+            Some(root) => root.join(path.as_str()),
+            None => PathBuf::from(path.absolute()),
+        }
+    }
+
+    fn timed<T>(&self, name: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = run();
+        self.events.event(&Event::Stage { name, took: started.elapsed() });
+        result
+    }
+
+    fn run_hooks(
+        &self,
+        plan: &Plan,
+        staged: Vec<Staged>,
+        installed: &[InstalledPackage],
+        storage: &dyn Storage,
+        staging: &Staging,
+        transaction: (&TransactionId, u64),
+    ) -> Result<Hooked> {
+        let arriving = arriving(plan, staged, &self.context.data, transaction.1)?;
+        let leaving = self.leaving(plan, installed, storage)?;
+        self.hooks(storage, transaction).run(self.overlay(staging)?, arriving, leaving)
+    }
+
+    /// The packages that go or are replaced, in the plan's order.
+    fn leaving(&self, plan: &Plan, installed: &[InstalledPackage], storage: &dyn Storage) -> Result<Vec<Leaving>> {
+        let removed = plan.removals().iter().map(|removal| (&removal.name, None));
+        let replaced = plan
+            .installations()
+            .iter()
+            .flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
+        let mut leaving = Vec::new();
+        for (name, replaced_by) in removed.chain(replaced) {
+            let Some(package) = installed.iter().find(|package| package.name == *name) else { continue };
+            let target = &self.context.target;
+            leaving.push(super::remove::leaving(package, replaced_by, storage, target, self.run_remove_hooks)?);
+        }
+        Ok(leaving)
+    }
+
+    /// Runs the hooks of the one package of a plan, first install, then remove.
+    pub(super) fn test_hooks(
+        &self,
+        plan: &Plan,
+        loose: &Loose,
+        storage: &dyn Storage,
+        started: Instant,
+    ) -> Result<Vec<HookOutcome>> {
+        let id = new_id()?;
+        let time = now();
+        let staging = Staging::make(self.context, &id, true)?;
+        let fetcher = self.context.fetcher(Mode::Read, self.events)?;
+        let staged = Supply { fetcher: &fetcher, loose, base: "", events: self.events }.stage(plan, &staging.trees)?;
+        self.events.event(&Event::Stage { name: "unpack", took: started.elapsed() });
+        let arriving = arriving(plan, staged, &self.context.data, time)?;
+        let hooks = self.hooks(storage, (&id, time));
+        let mut overlay = self.overlay(&staging)?;
+        let mut outcomes = Vec::new();
+        for package in &arriving {
+            outcomes.extend(hooks.test(&mut overlay, package)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn overlay(&self, staging: &Staging) -> Result<view::Overlay> {
+        let root = self.context.target.root().again().context(|| "cannot open the root".to_owned())?;
+        let caller = rustix::process::geteuid().as_raw();
+        let root_owner = root.stat_self().context(|| "cannot look at the root".to_owned())?.uid;
+        let target = view::Target {
+            root,
+            relocated: self.context.target.relocated(),
+            trusted_uid: caller,
+            root_owner_is_caller: root_owner == caller,
+        };
+        Ok(view::Overlay::new(target, self.places.clone(), staging.for_view()?))
+    }
+
+    fn hooks<'b>(&'b self, storage: &'b dyn Storage, (transaction, time): (&'b TransactionId, u64)) -> Hooks<'b> {
+        let context = self.context;
+        Hooks {
+            runners: Runners::new(&context.registry, &context.config.sandbox),
+            approvals: Approvals {
+                sandbox: &context.config.sandbox,
+                extra: self.grants,
+                bin_dir: &context.bin,
+                places: &self.places,
+                dry_run: self.options.dry_run.is_some(),
+            },
+            storage,
+            root: context.target.root(),
+            packages_dir: &context.data,
+            transaction,
+            time,
+            run_remove_hooks: self.run_remove_hooks,
+            purge: self.purge,
+            events: self.events,
+        }
+    }
+}
+
+/// What will be on record of each staged package: for one from an index, its row's
+/// family and serial; the rest is the manifest's.
+fn arriving(plan: &Plan, staged: Vec<Staged>, data: &RelPath, time: u64) -> Result<Vec<Arriving>> {
+    let record = |(staged, one): (Staged, &plan::Installation)| {
+        let candidate = one.candidate();
+        let folder = data.child(one.name().as_str())?;
+        let package = InstalledPackage {
+            name: one.name().clone(),
+            alias: candidate.alias.clone(),
+            version: candidate.version.clone(),
+            description: candidate.description.clone(),
+            requires: candidate.requires.clone(),
+            conflicts: staged.manifest().info.conflicts.clone(),
+            provides: staged.manifest().info.provides.clone(),
+            family: candidate.family.clone(),
+            serial: candidate.serial,
+            digest: Some(one.digest()),
+            reason: one.reason(),
+            folder: folder.clone(),
+            installed_at: time,
+            installed_size: 0,
+        };
+        Ok(Arriving { staged, folder, package })
+    };
+    staged.into_iter().zip(plan.installations()).map(record).collect()
+}
+
+fn new_id() -> Result<TransactionId> {
+    Ok(TransactionId::from_bytes(crate::durable::random_bytes().context(|| "cannot get random bytes".to_owned())?))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Where a run stages.
+struct Staging {
+    trees: Folder,
+    kind: Kind,
+}
+
+enum Kind {
+    Real { area: Area, data: Place },
+    DryRun(super::hook_test::PrivateFolder),
+}
+
+impl Staging {
+    fn make(context: &Context, id: &TransactionId, dry_run: bool) -> Result<Self> {
+        let named = || "cannot make a staging folder".to_owned();
+        if dry_run {
+            let private = super::hook_test::PrivateFolder::make()?;
+            private.folder().make("new", 0o700).context(named)?;
+            let trees = private.folder().open("new").context(named)?;
+            return Ok(Self { trees, kind: Kind::DryRun(private) });
+        }
+        let data = context.target.enter_or_make(&context.data, 0o755)?;
+        let area = Area::make(&context.target, &data, id)?;
+        let trees = area.new_trees().context(named)?;
+        Ok(Self { trees, kind: Kind::Real { area, data } })
+    }
+
+    fn for_view(&self) -> Result<Box<dyn view::Staging>> {
+        Ok(match &self.kind {
+            Kind::Real { area, .. } => Box::new(area.clone()),
+            Kind::DryRun(private) => {
+                let folder = private.folder().again().context(|| "cannot open the staging folder".to_owned())?;
+                Box::new(view::PrivateStaging::new(folder))
+            }
+        })
+    }
+}
