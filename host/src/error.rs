@@ -92,7 +92,11 @@ impl Error {
     pub fn because(mut self, cause: &(dyn StdError + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(cause) = next {
-            self.causes.push(cause.to_string());
+            let text = cause.to_string();
+            // Some libraries say the same thing again one layer deeper.
+            if !self.causes.last().is_some_and(|last| text.ends_with(last.as_str())) {
+                self.causes.push(text);
+            }
             next = cause.source();
         }
         self
@@ -108,7 +112,7 @@ impl Error {
     /// The same error with one thing that the user could do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(hint.into().trim_end().to_owned());
         self
     }
 

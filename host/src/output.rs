@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::error::{Context, Error, Result};
 use crate::ops::{FilesOf, HookOutcome, HookTest, Indexed, Information, Outcome, Packed, Shown, Synced};
+use crate::plan::{Action, Installation, Plan};
 use crate::report::{Event, Events};
 
 /// Prints what the commands say.
@@ -86,6 +87,9 @@ impl Output {
         if self.json {
             return self.print_json(outcome);
         }
+        if !outcome.committed && !self.dry_run {
+            return self.nothing_to_do(&outcome.plan);
+        }
         if !outcome.committed {
             let mut text = outcome.plan.to_string();
             for hook in &outcome.hooks {
@@ -109,22 +113,20 @@ impl Output {
                 self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
             }
         }
-        let plan = &outcome.plan;
-        let done = [("installed", plan.installations().len()), ("removed", plan.removals().len())];
-        for (verb, count) in done.into_iter().filter(|(_, count)| *count > 0) {
-            let names = if verb == "removed" {
-                plan.removals().iter().map(|one| format!("{} {}", one.name, one.version)).collect::<Vec<_>>()
-            } else {
-                plan.installations().iter().map(|one| format!("{} {}", one.name(), one.candidate().version)).collect()
-            };
-            let list = if count <= 8 { names.join(", ") } else { format!("{count} packages") };
-            self.say(format_args!("{verb} {list} in {}", duration(outcome.took)));
-        }
+        self.say(format_args!("{} in {}", done(&outcome.plan), duration(outcome.took)));
         if let [only] = outcome.programs.as_slice() {
             self.say(format_args!("run it: {}", only.display()));
         } else if !outcome.programs.is_empty() && outcome.programs.len() <= 8 {
             let programs: Vec<String> = outcome.programs.iter().map(|path| path.display().to_string()).collect();
             self.say(format_args!("programs: {}", programs.join(" ")));
+        }
+        Ok(())
+    }
+
+    /// What was asked for stands there already.
+    fn nothing_to_do(&self, plan: &Plan) -> Result<()> {
+        if !self.quiet {
+            self.say(plan.to_string().trim_end());
         }
         Ok(())
     }
@@ -135,7 +137,8 @@ impl Output {
             return self.print_json(synced);
         }
         if !self.quiet {
-            self.say(format_args!("{} in the index from {}", packages(synced.packages), shown(&synced.from)));
+            let unused = if self.dry_run { "; it was not put in place" } else { "" };
+            self.say(format_args!("{} in the index from {}{unused}", packages(synced.packages), shown(&synced.from)));
         }
         Ok(())
     }
@@ -183,6 +186,7 @@ impl Output {
                 lines.push(("needs", package.requires.join(", ")));
             }
             lines.push(("available", package.version.clone()));
+            lines.push(("arch", package.arch.clone().unwrap_or_default()));
             lines.push(("to fetch", package.size.map(size).unwrap_or_default()));
             lines.push(("sha256", package.sha256.clone().unwrap_or_default()));
             lines.push(("from", package.from.join(" ")));
@@ -221,10 +225,10 @@ impl Output {
         self.print(&format!("{}\n", packed.file.display()))?;
         if !self.quiet {
             self.say(format_args!(
-                "{} {}: {} files, {}, sha256 {}",
+                "{} {}: {}, {}, sha256 {}",
                 packed.name,
                 packed.version,
-                packed.files,
+                files(packed.files),
                 size(packed.size),
                 packed.sha256
             ));
@@ -260,6 +264,28 @@ impl Output {
         }
         self.print(&text)
     }
+}
+
+/// What a plan has done, in one line.
+fn done(plan: &Plan) -> String {
+    // What `install` puts in the place of another release may be older than that.
+    let is_upgrade = plan.command() == "upgrade";
+    let verb = |one: &Installation| match one.action() {
+        Action::Upgrade if is_upgrade => "upgraded",
+        Action::Install | Action::Upgrade => "installed",
+        Action::Reinstall => "reinstalled",
+    };
+    let of = |wanted: &'static str| {
+        let those = plan.installations().iter().filter(move |one| verb(one) == wanted);
+        (wanted, those.map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let removed = plan.removals().iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+    let parts = [("removed", removed), of("installed"), of("upgraded"), of("reinstalled")];
+    let told = parts.into_iter().filter(|(_, names)| !names.is_empty()).map(|(verb, names)| match names.len() {
+        0..=8 => format!("{verb} {}", names.join(", ")),
+        count => format!("{verb} {count} packages"),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn effects(package: &PackageName, report: &HookReport) -> String {
@@ -298,6 +324,10 @@ fn list(items: &[impl ToString]) -> String {
 
 fn packages(count: u64) -> String {
     format!("{count} package{}", if count == 1 { "" } else { "s" })
+}
+
+fn files(count: u64) -> String {
+    format!("{count} file{}", if count == 1 { "" } else { "s" })
 }
 
 /// A size as people read it.
@@ -346,13 +376,13 @@ impl Events for Output {
                     self.say(line);
                 }
             }
-            Event::FetchRetry { package, problem } => {
-                self.say(format_args!("  {package}: {}; trying the next place", shown(problem)))
-            }
+            Event::FetchRetry { package, problem } => self.say(format_args!("  {package}: {}", shown(problem))),
             Event::FetchDone { package, source } if self.verbose => {
                 self.say(format_args!("  {package}: fetched from {}", shown(source)))
             }
-            Event::Unpacked { package, files } if self.verbose => self.say(format_args!("  {package}: {files} files")),
+            Event::Unpacked { package, files } if self.verbose => {
+                self.say(format_args!("  {package}: {}", self::files(*files)))
+            }
             _ => {}
         }
     }

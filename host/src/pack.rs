@@ -118,7 +118,9 @@ fn ignored(source: &Folder, manifest: &Manifest) -> Result<Vec<String>> {
     let names = source.list().context(|| "cannot list the folder".to_owned())?;
     let packed =
         |name: &str| name == manifest::FILE_NAME || name == manifest::DATA || hooks.iter().any(|hook| hook == name);
-    let shown = names.iter().filter(|name| !name.to_str().is_some_and(packed));
+    // What is being written may stand in the folder itself, under a name that is only for now.
+    let temporary = |name: &str| name.starts_with(".packets-");
+    let shown = names.iter().filter(|name| !name.to_str().is_some_and(|name| packed(name) || temporary(name)));
     Ok(shown.take(MAX_WARNINGS).map(|name| format!("{} is not packed", escape(&name.to_string_lossy(), 200))).collect())
 }
 

@@ -40,7 +40,9 @@ impl Target {
         if let Err(error) = &opened
             && error.kind() == io::ErrorKind::NotFound
         {
-            return Err(Error::request(named()).caused_by("there is no such folder").hint("install makes it"));
+            return Err(Error::request(named())
+                .caused_by("there is no such folder")
+                .hint("`packets install` makes it"));
         }
         let path = std::path::absolute(&path).context(named)?;
         Ok(Self { root: opened.context(named)?, path, relocated: root.is_some() })

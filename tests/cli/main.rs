@@ -3,4 +3,5 @@
 
 mod codes;
 mod help;
+mod mistakes;
 mod print;

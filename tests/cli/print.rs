@@ -51,10 +51,10 @@ fn a_denial() {
     let environment = TestEnvironment::new();
     let hook = "-- first line\nio.open('/etc/app.conf', 'w')";
     let output = environment.install(&Package::new("app", "1").family("f-app", 1).install(hook)).fails(6);
-    insta::assert_snapshot!(output.stderr, @r#"
+    insta::assert_snapshot!(output.stderr.replace(environment.root().to_str().unwrap(), "ROOT"), @r#"
 error: install.lua of app tried what it may not
   caused by: install.lua:2: open /etc/app.conf: it is in no granted folder
-  hint: if you trust it with that, add to /etc/packets/config.toml:
+  hint: if you trust it with that, add to ROOT/etc/packets/config.toml:
 [[Sandbox.grant]]
 package = "app"
 family = "f-app"
@@ -91,6 +91,30 @@ fn quiet_prints_only_errors_and_results() {
     let output = installed(&environment, &["--quiet"]);
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
     assert!(environment.run(&["--quiet", "list"]).ok().stdout.contains("tool"));
+}
+
+#[test]
+fn nothing_to_do_is_no_result() {
+    let environment = TestEnvironment::new();
+    installed(&environment, &[]);
+    for (command, said) in [("install", "tool is installed already\n"), ("upgrade", "tool is up to date\n")] {
+        let output = environment.run_with_repo(&[command, "tool"]).ok();
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", said));
+        let output = environment.run_with_repo(&["--quiet", command, "tool"]).ok();
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+        let output = environment.run_with_repo(&["--dry-run", command, "tool"]).ok();
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (said, ""), "a plan is a result");
+    }
+}
+
+#[test]
+fn files_are_counted_and_not_folders() {
+    let environment = TestEnvironment::new();
+    let folder = Package::new("tool", "1").data("deep/below/file", "x").write(&environment.work());
+    let file = environment.work().join("tool.pkt.tar.zst");
+    let output = environment.run_plain(&["pack", folder.to_str().unwrap(), "-o", file.to_str().unwrap()]).ok();
+    output.says("tool 1: 3 files, ");
+    environment.run(&["--verbose", "install", file.to_str().unwrap()]).ok().says("  tool: 3 files\n");
 }
 
 #[test]

@@ -162,3 +162,15 @@ fn index_of_a_bad_package_keeps_the_old_index() {
     assert_eq!(fs::read(repo.join("index.db")).unwrap(), before);
     assert_eq!(fs::read_dir(&repo).unwrap().count(), 3, "nothing is left");
 }
+
+#[test]
+fn a_dry_run_of_pack_and_index_leaves_no_file() {
+    let environment = TestEnvironment::new();
+    let folder = Package::new("tool", "1").write(&environment.work());
+    let before = packets_tests::Snapshot::of(environment.place());
+    environment.run_plain(&["pack", folder.to_str().unwrap(), "--dry-run"]).ok().prints("tool-1.pkt.tar.zst");
+    let repo = environment.repo();
+    let output = environment.run_plain(&["index", repo.to_str().unwrap(), "--dry-run"]).ok();
+    output.says("0 packages").says("warning: no package file (*.tar.zst)");
+    before.assert_same(&packets_tests::Snapshot::of(environment.place()), "a dry run of pack and index");
+}

@@ -1,6 +1,6 @@
 //! The places that an index comes from.
 
-use packets_tests::{Package, Server, TestEnvironment};
+use packets_tests::{Package, Reply, Server, TestEnvironment};
 
 fn repository() -> TestEnvironment {
     let environment = TestEnvironment::new();
@@ -60,4 +60,58 @@ fn comments_of_the_config_stay() {
     environment.put("etc/packets/config.toml", &format!("# mine\n{}", packets_tests::v1::CONFIG));
     works(&environment, environment.repo().to_str().unwrap());
     assert!(environment.read("etc/packets/config.toml").starts_with("# mine\n"));
+}
+
+#[test]
+fn a_dry_run_looks_and_puts_nothing_in_place() {
+    let environment = repository();
+    environment.prime();
+    let repo = environment.repo();
+    let before = environment.everything();
+    let output = environment.run(&["sync", repo.to_str().unwrap(), "--dry-run"]).ok();
+    output.says("1 package in the index from ").says("it was not put in place");
+    before.assert_same(&environment.everything(), "a dry run of sync");
+    std::fs::write(repo.join("index.db"), "no index").unwrap();
+    environment.refused(5, || environment.run(&["sync", repo.to_str().unwrap(), "--dry-run"]));
+}
+
+#[test]
+fn an_error_names_the_place_and_no_temporary_file() {
+    let environment = repository();
+    environment.prime();
+    let server = Server::start();
+    let url = server.url("/index.db");
+    for (bytes, cause) in [("no index", "file is not a database"), ("", "it has no table \"packages\"")] {
+        server.set("/index.db", Reply::Bytes(bytes.into()));
+        let synced = environment.refused(5, || environment.run(&["sync", &url])).says("the index that was there");
+        let used = environment.refused(5, || environment.run(&["--repo", &url, "install", "tool"]));
+        for output in [synced, used] {
+            let output = output.says(&format!("cannot use the index {url}\n")).says(cause);
+            assert!(!output.stderr.contains(".index-") && !output.stderr.contains("good copy"), "{output}");
+            assert_eq!(output.stderr.matches(cause).count(), 1, "{output}");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_not_quite_right() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.refused(1, || environment.run(&["sync", "example.org"])).says("begins with https:// or http://");
+    let output = environment.refused(1, || environment.run(&["sync", environment.repo().to_str().unwrap()]));
+    output.says("there is no index.db in it").says("`packets index ");
+    let server = Server::start();
+    server.set("/repo/", Reply::Bytes("<!DOCTYPE html><html><body>a list of files</body></html>".into()));
+    let output = environment.refused(4, || environment.run(&["sync", &server.url("/repo/")]));
+    output.says(&format!("names its file: {}", server.url("/repo/index.db")));
+}
+
+#[test]
+fn a_synced_index_that_broke_is_fetched_anew() {
+    let environment = repository();
+    environment.run(&["sync", environment.repo().to_str().unwrap()]).ok();
+    environment.put("etc/packets/index.db", "no index");
+    environment.run(&["install", "tool"]).fails(5).says("hint: `packets sync` fetches it anew");
+    environment.run(&["sync"]).ok();
+    environment.run(&["install", "tool"]).ok();
 }

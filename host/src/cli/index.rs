@@ -24,7 +24,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn run(self, _: &Options, output: &Output) -> Result<()> {
-        output.indexed(&ops::index(&self.folder, self.output.as_deref(), &self.url, output)?)
+    pub(super) fn run(self, options: &Options, output: &Output) -> Result<()> {
+        output.indexed(&ops::index(&self.folder, self.output.as_deref(), &self.url, options, output)?)
     }
 }

@@ -131,7 +131,13 @@ impl Work<'_> {
                 Arc::new(self.data.folder.again().context(|| format!("cannot open {}", self.data.path.absolute()))?);
             if trees.stat(name).context(|| format!("cannot look at the staged {name}"))?.is_some() {
                 let placed = self.steps.place(Spot::new(&trees, name), Spot::new(&data, name));
-                placed.context(|| format!("cannot put {} in place", arriving.folder.absolute()))?;
+                let is_taken = placed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+                placed.context(|| format!("cannot put {} in place", arriving.folder.absolute())).map_err(|error| {
+                    match is_taken {
+                        true => error.hint("no package owns what stands there: move it away, then try again"),
+                        false => error,
+                    }
+                })?;
             }
         }
         self.carry_over(hooked)?;

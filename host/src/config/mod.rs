@@ -245,6 +245,9 @@ impl TryFrom<String> for AbsolutePath {
         match RelPath::from_absolute(&text) {
             Ok(path) if !path.is_root() => Ok(Self(path)),
             Ok(_) => Err("the root itself is not allowed here; expected an absolute path below it".to_owned()),
+            Err(_) if !text.starts_with('/') => {
+                Err(format!("{text:?} is not an absolute path; expected one like \"/usr/bin\""))
+            }
             Err(error) => Err(format!("{error}; expected an absolute path like \"/usr/bin\"")),
         }
     }
@@ -280,7 +283,11 @@ fn describe(text: &str, file: &str, error: &toml::de::Error) -> Error {
     Error::request(format!("cannot use the config {file}")).caused_by(format!(
         "{}{}",
         place.unwrap_or_default(),
-        error.message()
+        // The names of types are for programmers.
+        error
+            .message()
+            .replace("expected u16", "expected a number from 0 to 65535")
+            .replace("expected i64", "expected a whole number")
     ))
 }
 

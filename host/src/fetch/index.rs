@@ -97,7 +97,14 @@ impl Fetcher<'_> {
             Error::new(kind, stopped.to_string())
         })?;
         if transfer::is_web_page(&came.front) {
-            return Err(Error::new(ErrorKind::Network, "the place answered with a web page").hint(LOGIN_HINT));
+            let error = Error::new(ErrorKind::Network, "the place answered with a web page");
+            return Err(match location.ends_with(".db") {
+                true => error.hint(LOGIN_HINT),
+                false => error.hint(format!(
+                    "the address of an index names its file: {}/index.db",
+                    shown(location.trim_end_matches('/'))
+                )),
+            });
         }
         index.size = came.size;
         index.file.seek(SeekFrom::Start(0)).context(|| "cannot read the temporary file".to_owned())?;

@@ -22,6 +22,8 @@ pub struct Approvals<'a> {
     pub bin_dir: &'a RelPath,
     /// The program's own things, which nobody can grant.
     pub places: &'a Places,
+    /// The config in use, for messages.
+    pub config: &'a str,
     /// A dry run goes on with what is asked for, and says so.
     pub dry_run: bool,
 }
@@ -79,7 +81,7 @@ impl Approvals<'_> {
         }
         Err(Error::new(ErrorKind::Hook, format!("the hooks of {name} ask for what nobody has approved"))
             .caused_by(describe(&missing))
-            .hint(format!("to approve it, add to /etc/packets/config.toml:\n{}", policy(name, family, &missing))))
+            .hint(format!("to approve it, add to {}:\n{}", self.config, policy(name, family, &missing))))
     }
 }
 
@@ -122,7 +124,7 @@ fn policy(name: &PackageName, family: &Family, grant: &Grant) -> String {
 }
 
 /// The error for a hook that tried what it may not.
-pub(super) fn denied(name: &PackageName, family: &Family, hook: &str, denials: &[Denial]) -> Error {
+pub(super) fn denied(name: &PackageName, family: &Family, hook: &str, denials: &[Denial], config: &str) -> Error {
     let mut error = Error::new(ErrorKind::Hook, format!("{hook} of {name} tried what it may not"));
     let mut grant = Grant::default();
     for denial in denials {
@@ -144,5 +146,5 @@ pub(super) fn denied(name: &PackageName, family: &Family, hook: &str, denials: &
     if grant == Grant::default() {
         return error.hint("nothing can allow this");
     }
-    error.hint(format!("if you trust it with that, add to /etc/packets/config.toml:\n{}", policy(name, family, &grant)))
+    error.hint(format!("if you trust it with that, add to {config}:\n{}", policy(name, family, &grant)))
 }

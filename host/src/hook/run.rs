@@ -21,6 +21,9 @@ use crate::manifest::{self, Permissions};
 use crate::ops::{HookOutcome, Kept};
 use crate::report::{Event, Events};
 
+/// What a denial says to the script, which may fail with it.
+const REFUSAL: &str = "[packets] unsafe filepath";
+
 /// Makes hook runners when the first hook is met: a command without hooks pays nothing.
 pub struct Runners<'a> {
     registry: &'a Registry,
@@ -298,7 +301,13 @@ impl Hooks<'_> {
             return Err(match denials.as_slice() {
                 [] => error,
                 // A script that gives up after a denial: the denial is the reason.
-                denials => denied(one.package, one.family, hook_name, denials).caused_by(error.to_string()),
+                denials => {
+                    let denial = denied(one.package, one.family, hook_name, denials, self.approvals.config);
+                    match error.causes().iter().any(|cause| cause.contains(REFUSAL)) {
+                        true => denial,
+                        false => error.causes().iter().fold(denial.caused_by(error.message()), Error::caused_by),
+                    }
+                }
             });
         }
         let report = session.finish().map_err(failed)?;
@@ -329,7 +338,7 @@ impl Hooks<'_> {
         if report.denials.is_empty() {
             return Ok(());
         }
-        let error = denied(one.package, one.family, hook, &report.denials);
+        let error = denied(one.package, one.family, hook, &report.denials, self.approvals.config);
         match self.approvals.sandbox.on_denied {
             OnDenied::Fail => Err(error),
             OnDenied::Warn => {

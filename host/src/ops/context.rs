@@ -53,32 +53,42 @@ pub(super) struct Context {
     pub(super) data: RelPath,
     pub(super) bin: RelPath,
     config_folder: RelPath,
+    /// The config in use as the user would open it, for messages.
+    pub(super) config_name: String,
     _lock: Option<Lock>,
 }
 
 impl Context {
     /// Opens the target; for [`Mode::Write`] under its lock, for which `command` is the name.
     pub(super) fn open(options: &Options, mode: Mode, command: &str, events: &dyn Events) -> Result<Self> {
-        let target = Target::open(options.root.as_deref(), mode == Mode::Write)?;
+        let target = Target::open(options.root.as_deref(), mode == Mode::Write && makes_a_root(command));
+        let target = target.map_err(|error| without_privilege(error, options))?;
         let registry = registry()?;
         let format = format_of(&registry)?;
         let wanted: RelPath = CONFIG_FOLDER.parse()?;
         let (folder, lock) = match mode {
             Mode::Read => (target.enter(&wanted)?, None),
             Mode::Write => {
-                let place = target.enter_or_make(&wanted, 0o755)?;
-                let lock = Lock::take(&place.folder, command, options.wait, events)?;
-                (Some(place), Some(lock))
+                let entered = target.enter_or_make(&wanted, 0o755);
+                let locked = entered.and_then(|place| {
+                    let lock = Lock::take(&place.folder, command, options.wait, events)?;
+                    Ok((Some(place), Some(lock)))
+                });
+                locked.map_err(|error| without_privilege(error, options))?
             }
         };
-        let config = read_config(options, folder.as_ref())?;
+        let config_name = match &options.config {
+            Some(file) => file.display().to_string(),
+            None => target.on_machine(&wanted.child(CONFIG)?).display().to_string(),
+        };
+        let config = read_config(options, folder.as_ref(), &config_name)?;
         if let (Mode::Write, Some(place)) = (mode, &folder) {
             write_missing_config(&config, place)?;
         }
         let config_folder = folder.map_or(wanted, |place| place.path);
         let data = target.canonical(&config.base.data_dir.0)?;
         let bin = target.canonical(&config.base.bin_dir.0)?;
-        Ok(Self { target, config, registry, format, data, bin, config_folder, _lock: lock })
+        Ok(Self { target, config, registry, format, data, bin, config_folder, config_name, _lock: lock })
     }
 
     fn config_file(&self, name: &str) -> Result<RelPath> {
@@ -140,7 +150,7 @@ impl Context {
         let known: Vec<&str> = self.registry.fetch_names().chain([CACHE, LAN]).collect();
         if let Some(unknown) = used.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(Error::request(format!("cannot fetch from {unknown:?}: there is no such source"))
-                .hint(format!("Fetch.sources in /etc/packets/config.toml may name {}", known.join(", "))));
+                .hint(format!("Fetch.sources in {} may name {}", self.config_name, known.join(", "))));
         }
         let is_used = |name: &str| used.iter().any(|used| used == name) || name == LOCAL;
         let sources: Vec<Arc<dyn FetchSource>> = self
@@ -172,18 +182,34 @@ pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
     format_of(&registry()?)
 }
 
-fn read_config(options: &Options, folder: Option<&Place>) -> Result<Config> {
+/// Only these begin a new root: for the others a folder that is not there is a slip of the pen.
+fn makes_a_root(command: &str) -> bool {
+    ["install", "sync"].contains(&command)
+}
+
+/// What an ordinary user can do about a system that only root may change.
+fn without_privilege(error: Error, options: &Options) -> Error {
+    let denied = error.causes().iter().any(|cause| cause.starts_with("Permission denied"));
+    if !denied || rustix::process::geteuid().is_root() {
+        return error;
+    }
+    error.hint(match &options.root {
+        None => "run it as root, or with --root on a folder of your own",
+        Some(_) => "the folder that --root names must be your own",
+    })
+}
+
+fn read_config(options: &Options, folder: Option<&Place>, shown: &str) -> Result<Config> {
     if let Some(file) = &options.config {
-        return Config::parse(&given::read_text(file, MAX_CONFIG_SIZE)?, &file.display().to_string());
+        return Config::parse(&given::read_text(file, MAX_CONFIG_SIZE)?, shown);
     }
     let Some(place) = folder else { return Ok(Config::default()) };
-    let name = place.path.child(CONFIG)?.absolute();
-    let named = || format!("cannot read the config {name}");
+    let named = || format!("cannot read the config {shown}");
     if place.folder.stat(CONFIG).context(named)?.is_none() {
         return Ok(Config::default());
     }
     let file = place.folder.read(CONFIG).context(named)?;
-    Config::parse(&given::text_of(file, MAX_CONFIG_SIZE).context(named)?, &name)
+    Config::parse(&given::text_of(file, MAX_CONFIG_SIZE).context(named)?, shown)
 }
 
 /// The first writing command writes the defaults down, so that there is something to edit.

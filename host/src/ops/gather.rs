@@ -48,7 +48,7 @@ impl Loose {
     /// Takes up a package file or folder that the user named; returns the package's name.
     pub(super) fn add_given(&mut self, path: &Path, events: &dyn Events) -> Result<PackageName> {
         let source = Source::Given(path.display().to_string());
-        self.add(path, source, events)
+        self.add(path, source, false, events)
     }
 
     /// Takes up every package in a folder: package files, and folders that hold a manifest.
@@ -75,13 +75,13 @@ impl Loose {
             if is_package {
                 let path = path.join(text);
                 let source = Source::Repository(path.display().to_string());
-                self.add(&path, source, events)?;
+                self.add(&path, source, !folders, events)?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, source: Source, events: &dyn Events) -> Result<PackageName> {
+    fn add(&mut self, path: &Path, source: Source, warn: bool, events: &dyn Events) -> Result<PackageName> {
         let within = |error: Error| error.within(format!("cannot use the package {}", path.display()));
         let (manifest, warnings, digest, size) = match given::open(path)? {
             Given::Folder(folder) => {
@@ -96,11 +96,17 @@ impl Loose {
                 (manifest, warnings, Some(digest), Some(size))
             }
         };
-        for warning in warnings {
+        // What is installed is looked at once more when it is unpacked, and warned of there.
+        for warning in warnings.iter().filter(|_| warn) {
             events.event(&Event::Warning(&format!("{}: {warning}", path.display())));
         }
         let name = manifest.info.name.clone();
-        if let Some((_, other)) = self.found.iter().find(|(candidate, _)| candidate.name == name) {
+        if let Some((known, other)) = self.found.iter().find(|(candidate, _)| candidate.name == name) {
+            // What was given by hand is taken and not what a repository has of that name; given twice, it is taken once.
+            let is_shadowed = matches!((&known.from, &source), (Source::Given(_), Source::Repository(_)));
+            if is_shadowed || known.from == source {
+                return Ok(name);
+            }
             return Err(Error::request(format!(
                 "{} and {} are both the package {name}",
                 other.display(),

@@ -35,7 +35,7 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     let context = Context::open(&options, Mode::Read, "hook test", events)?;
     let mut loose = Loose::default();
     let name = loose.add_given(package, events)?;
-    let known = Known { loose: loose.candidates(), index: None };
+    let known = Known { loose: loose.candidates(), ..Known::default() };
     let mut goal =
         known.named(&name)?.ok_or_else(|| Error::request(format!("cannot use the package {}", package.display())))?;
     loose.complete(&mut goal)?;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use packets_plugin_api::storage::IndexEntry;
 use serde::Serialize;
 
+use super::Options;
 use super::context::storage_format;
-use super::gather::Loose;
+use super::gather::{Loose, PACKAGE_ENDING};
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
 use crate::plan::{Candidate, Source};
-use crate::report::Events;
+use crate::report::{Event, Events};
 use packets_hook_runtime::folder::Rename;
 
 /// An index that was made.
@@ -23,17 +24,27 @@ pub struct Indexed {
 }
 
 /// Makes the index of a folder of package files. Rows are numbered by family, then
-/// the manifest's serial, then the version.
+/// the manifest's serial, then the version. A dry run leaves no index.
 ///
 /// # Errors
 /// A package that cannot be read; then an index that is there stays as it is.
-pub fn index(folder: &Path, output: Option<&Path>, urls: &[String], events: &dyn Events) -> Result<Indexed> {
+pub fn index(
+    folder: &Path,
+    output: Option<&Path>,
+    urls: &[String],
+    options: &Options,
+    events: &dyn Events,
+) -> Result<Indexed> {
     let Given::Folder(source) = given::open(folder)? else {
         return Err(Error::request(format!("cannot index {}", folder.display())).caused_by("it is not a folder"));
     };
     let mut loose = Loose::default();
     loose.add_files(&source, folder, events)?;
     let mut candidates = loose.candidates();
+    if candidates.is_empty() {
+        let text = format!("no package file (*{PACKAGE_ENDING}) is in {}; `packets pack` makes them", folder.display());
+        events.event(&Event::Warning(&text));
+    }
     candidates.sort_by(|a, b| {
         let key = |one: &Candidate| (one.family.clone(), one.serial);
         key(a).cmp(&key(b)).then_with(|| a.version.cmp(&b.version)).then_with(|| a.name.cmp(&b.name))
@@ -45,10 +56,13 @@ pub fn index(folder: &Path, output: Option<&Path>, urls: &[String], events: &dyn
         format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?);
     let path = target.with_file_name(&temporary);
     let named = || format!("cannot write {}", target.display());
-    let written = storage_format()?
-        .write_index(&path, &entries)
-        .map_err(Error::from)
-        .and_then(|()| place.rename(&temporary, &place, &name, Rename::Replace).context(named));
+    // Where nothing can be written, this says it better than the database does.
+    place.create(&temporary, 0o644).and_then(|_| place.remove_file(&temporary)).context(named)?;
+    let written = storage_format()?.write_index(&path, &entries).map_err(Error::from);
+    let written = written.and_then(|()| match options.dry_run {
+        Some(_) => place.remove_file(&temporary).context(named),
+        None => place.rename(&temporary, &place, &name, Rename::Replace).context(named),
+    });
     if written.is_err() {
         let _ = place.remove_file(&temporary);
     }

@@ -12,6 +12,8 @@ use super::gather::{Loose, is_path};
 use super::transaction::Transaction;
 use super::{InstallRequest, Options, Outcome};
 use crate::error::{Context as _, Error, Result};
+use crate::given::{self, Given};
+use crate::manifest;
 use crate::plan::{self, ByName, Candidate, Known, Plan, Problem, Resolver, Selection, Wanted};
 use crate::report::{Event, Events};
 
@@ -55,7 +57,7 @@ fn decide(
     };
     let (mut goals, mut unchanged) = (Vec::new(), Vec::new());
     for name in wanted {
-        let mut goal = plan::find_goal(name, known, &choice)?;
+        let mut goal = plan::find_goal(name, known, &choice).map_err(|error| beside(name, error))?;
         loose.complete(&mut goal)?;
         match installed.iter().find(|package| plan::is_same_release(package, &goal)) {
             Some(package) => unchanged.push(package.name.clone()),
@@ -73,6 +75,14 @@ fn decide(
         replaced.push((name.clone(), by.clone()));
     }
     select("install", goals, replaced, unchanged, known, loose, installed)
+}
+
+/// A bare word is a name, also where a package's folder of that name stands here.
+fn beside(name: &PackageName, error: Error) -> Error {
+    match given::open(&Path::new(name.as_str()).join(manifest::FILE_NAME)) {
+        Ok(Given::File(_)) => error.hint(format!("to install the folder {name} that is here, write ./{name}")),
+        _ => error,
+    }
 }
 
 /// From goals to a plan.
@@ -131,5 +141,6 @@ pub(super) fn known(
     events: &dyn Events,
 ) -> Result<(Known, String)> {
     let repository = super::sync::open_repository(context, options, loose, events)?;
-    Ok((Known { loose: loose.candidates(), index: repository.index }, repository.base))
+    let known = Known { loose: loose.candidates(), index: repository.index, repository: options.repo.clone() };
+    Ok((known, repository.base))
 }

@@ -9,7 +9,7 @@ use super::context::{Context, Mode};
 use super::gather::Loose;
 use crate::error::Result;
 use crate::plan::{self, Candidate, Catalogue, Known, Source, Wanted};
-use crate::report::{Events, Silent};
+use crate::report::{Event, Events, Silent};
 
 /// What is known of a package.
 #[derive(Debug, Serialize)]
@@ -90,6 +90,9 @@ pub fn available(options: &Options, events: &dyn Events) -> Result<Vec<Shown>> {
         Some(index) => index.all()?,
         None => Vec::new(),
     };
+    if known.index.is_none() && options.repo.is_none() {
+        events.event(&Event::Warning("no index has been synced yet; `packets sync URL` fetches one"));
+    }
     let mut all: Vec<Candidate> = known.loose.into_iter().chain(rows.into_iter().map(Candidate::from)).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all.into_iter().map(Shown::from).collect())
@@ -112,7 +115,11 @@ pub fn info(name: &PackageName, options: &Options, events: &dyn Events) -> Resul
     };
     let available = match &installed {
         Some(package) => known.named(&package.name)?,
-        None => Some(plan::find_goal(name, &known, &Wanted::Highest)?),
+        // Also what is for another machine can be looked at.
+        None => match known.named(name)? {
+            Some(found) => Some(found),
+            None => Some(plan::find_goal(name, &known, &Wanted::Highest)?),
+        },
     };
     Ok(Information { installed, available: available.map(Shown::from) })
 }

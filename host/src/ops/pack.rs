@@ -32,15 +32,15 @@ pub struct Packed {
     pub size: u64,
     /// Of the file.
     pub sha256: Digest,
-    /// What is in it.
+    /// How many files are in it.
     pub files: u64,
 }
 
-/// Makes a package file from a folder. Its hooks must parse.
+/// Makes a package file from a folder. Its hooks must parse. A dry run leaves no file.
 ///
 /// # Errors
 /// What is wrong with the folder; then no file is made.
-pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Events) -> Result<Packed> {
+pub fn pack(folder: &Path, output: Option<&Path>, options: &Options, events: &dyn Events) -> Result<Packed> {
     let source = match given::open(folder)? {
         Given::Folder(source) => source,
         Given::File(_) => {
@@ -52,7 +52,10 @@ pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Even
         let (place, _) = given::split(output.unwrap_or(Path::new("package")))?;
         (place, format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?))
     };
-    let mut file = place.create(&temporary, 0o644).context(|| "cannot make the package file".to_owned())?;
+    let mut file = place.create(&temporary, 0o644).context(|| match output {
+        Some(output) => format!("cannot write {}", output.display()),
+        None => "cannot write the package file in this folder".to_owned(),
+    })?;
     let made = (|| -> Result<(PackSummary, Digest, u64)> {
         let summary = crate::pack::pack(&source, &mut file)?;
         check_hooks(&source, &summary.manifest)?;
@@ -71,9 +74,14 @@ pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Even
     let target =
         output.map_or_else(|| PathBuf::from(format!("{}-{}.pkt.tar.zst", info.name, info.version)), Path::to_owned);
     let (place, name) = given::split(&target)?;
-    place
-        .rename(&temporary, &place, &name, Rename::Replace)
-        .context(|| format!("cannot write {}", target.display()))?;
+    let finished = match options.dry_run {
+        Some(_) => place.remove_file(&temporary),
+        None => place.rename(&temporary, &place, &name, Rename::Replace),
+    };
+    if finished.is_err() {
+        let _ = place.remove_file(&temporary);
+    }
+    finished.context(|| format!("cannot write {}", target.display()))?;
     for warning in &summary.warnings {
         events.event(&Event::Warning(warning));
     }
@@ -83,7 +91,7 @@ pub fn pack(folder: &Path, output: Option<&Path>, _: &Options, events: &dyn Even
         version: info.version.clone(),
         size,
         sha256,
-        files: summary.entries,
+        files: summary.files,
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use packets_hook_runtime::folder::Folder;
+use packets_plugin_api::storage::FileKind;
 
 use super::gather::Loose;
 use crate::error::{Error, Result};
@@ -129,7 +130,8 @@ impl Supply<'_> {
             installed_size: candidate.installed_size,
         };
         let staged = unpack::unpack(verified, into, &expected)?;
-        self.events.event(&Event::Unpacked { package: one.name(), files: staged.files().len() as u64 });
+        let files = staged.files().iter().filter(|record| matches!(record.kind, FileKind::File { .. })).count() as u64;
+        self.events.event(&Event::Unpacked { package: one.name(), files });
         for warning in staged.warnings() {
             self.events.event(&Event::Warning(&format!("{}: {warning}", one.name())));
         }

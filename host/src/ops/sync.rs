@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use packets_plugin_api::storage::PackageIndex;
+use packets_plugin_api::storage::{PackageIndex, StorageError, StorageErrorKind};
 use serde::Serialize;
 
 use super::Options;
@@ -12,7 +12,7 @@ use super::hook_test::PrivateFolder;
 use crate::error::{Context as _, Error, Result};
 use crate::fetch;
 use crate::given::{self, Given};
-use crate::report::Events;
+use crate::report::{Event, Events};
 
 /// An index that was fetched.
 #[derive(Debug, Serialize)]
@@ -23,12 +23,12 @@ pub struct Synced {
     pub packages: u64,
 }
 
-/// Fetches the newest index. What is wrong or broken leaves the old one as it was.
+/// Fetches the newest index; a dry run only looks whether it is one. What is wrong or broken leaves the old one as it was.
 ///
 /// # Errors
 /// It cannot be fetched, or is no index.
 pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> Result<Synced> {
-    let context = Context::open(options, Mode::Write, "sync", events)?;
+    let context = Context::open(options, super::install::mode(options), "sync", events)?;
     let configured = &context.config.sync.url;
     let location = match location.or(options.repo.as_deref()) {
         Some(location) => index_location(location)?,
@@ -38,19 +38,50 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
         }
         None => configured.clone(),
     };
-    let place = context.index_folder()?;
-    let fetched = context.fetcher(Mode::Read, events)?.fetch_index(&location, &place.folder)?;
-    let path = context.target.on_machine(&place.path.child(fetched.name())?);
-    let summary = context.format.verify_index(&path).map_err(|error| {
-        Error::from(error)
-            .within(format!("cannot use the index {}", fetch::shown(&location)))
-            .hint("the index that was there stays in use")
-    })?;
-    fetched.publish("index.db")?;
-    if location != *configured {
-        remember(&context, &location)?;
-    }
+    let fetcher = context.fetcher(Mode::Read, events)?;
+    let summary = if options.dry_run.is_some() {
+        let private = PrivateFolder::make()?;
+        let fetched = fetcher.fetch_index(&location, private.folder())?;
+        let path = private.path().join(fetched.name());
+        context.format.verify_index(&path).map_err(|error| unusable(error, &location))?
+    } else {
+        let place = context.index_folder()?;
+        let fetched = fetcher.fetch_index(&location, &place.folder)?;
+        let path = context.target.on_machine(&place.path.child(fetched.name())?);
+        let summary = context
+            .format
+            .verify_index(&path)
+            .map_err(|error| unusable(error, &location).hint("the index that was there stays in use"))?;
+        fetched.publish("index.db")?;
+        match &options.config {
+            _ if location == *configured => {}
+            None => remember(&context, &location)?,
+            // It may be the config of other roots too.
+            Some(file) => {
+                let text =
+                    format!("the address is not remembered: it would stand in {} as url of [Sync]", file.display());
+                events.event(&Event::Warning(&text));
+            }
+        }
+        summary
+    };
     Ok(Synced { from: fetch::shown(&location), packages: summary.packages })
+}
+
+/// An index that was fetched is not what it should be: told of the place that it came
+/// from, for the file that it was in for a moment is gone.
+fn unusable(error: StorageError, location: &str) -> Error {
+    let nameless =
+        StorageError { message: format!("cannot use the index {}", fetch::shown(location)), hint: None, ..error };
+    Error::from(nameless)
+}
+
+/// The synced index can be had again.
+fn fetch_anew(error: StorageError) -> StorageError {
+    match error.kind {
+        StorageErrorKind::Corrupt => StorageError { hint: Some("`packets sync` fetches it anew".to_owned()), ..error },
+        _ => error,
+    }
 }
 
 /// A folder means the index in it; a path is made absolute, so that it can be remembered.
@@ -60,7 +91,16 @@ fn index_location(text: &str) -> Result<String> {
     }
     let named = || format!("cannot use {text:?} as a place for an index");
     let path = std::path::absolute(text).context(named)?;
-    let path = match given::open(&path)? {
+    let opened = given::open(&path).map_err(|error| match text.starts_with(['/', '.']) {
+        true => error,
+        false => error.hint("if it is on the network, its address begins with https:// or http://"),
+    })?;
+    let path = match opened {
+        Given::Folder(folder) if folder.stat("index.db").context(named)?.is_none() => {
+            return Err(Error::request(format!("cannot sync from the folder {text}"))
+                .caused_by("there is no index.db in it")
+                .hint(format!("`packets index {text}` makes one of the package files there")));
+        }
         Given::Folder(_) => path.join("index.db"),
         Given::File(_) => path,
     };
@@ -101,14 +141,15 @@ pub(super) fn open_repository(
             .target
             .enter(&"etc/packets".parse()?)?
             .is_some_and(|place| matches!(place.folder.stat("index.db"), Ok(Some(_))));
-        let index = if there { Some(context.format.open_index(&file)?) } else { None };
+        let index = if there { Some(context.format.open_index(&file).map_err(fetch_anew)?) } else { None };
         return Ok(Repository { index, base: context.config.sync.url.clone() });
     };
     if repo.contains("://") && !repo.starts_with("file://") {
         return fetch_repository(context, repo, events);
     }
     let path = PathBuf::from(repo.strip_prefix("file://").unwrap_or(repo));
-    let path = std::path::absolute(&path).context(|| format!("cannot use the repository {repo}"))?;
+    let path = std::path::absolute(&path)
+        .map_err(|error| Error::request(format!("cannot use the repository {repo:?}")).because(&error))?;
     let index = match given::open(&path)? {
         Given::File(_) => path,
         Given::Folder(folder) => {
@@ -128,7 +169,7 @@ fn fetch_repository(context: &Context, url: &str, events: &dyn Events) -> Result
     let private = PrivateFolder::make()?;
     let fetched = context.fetcher(Mode::Read, events)?.fetch_index(url, private.folder())?;
     let path = private.path().join(fetched.name());
-    let within = |error| Error::from(error).within(format!("cannot use the index {}", fetch::shown(url)));
+    let within = |error| unusable(error, url);
     context.format.verify_index(&path).map_err(within)?;
     let index = context.format.open_index(&path).map_err(within)?;
     Ok(Repository { index: Some(index), base: url.to_owned() })

@@ -59,6 +59,7 @@ impl<'a> Transaction<'a> {
             kept: Vec::new(),
             took: started.elapsed(),
         };
+        self.warn_of_idle_grants(&nothing.plan);
         if nothing.plan.is_empty() || self.options.dry_run == Some(DryRun::Plan) {
             return Ok(nothing);
         }
@@ -98,6 +99,15 @@ impl<'a> Transaction<'a> {
             took: started.elapsed(),
             plan,
         })
+    }
+
+    /// A grant to a package that is no part of the plan does nothing: most likely a slip of the pen.
+    fn warn_of_idle_grants(&self, plan: &Plan) {
+        let takes_part = |grant: &&ExtraGrant| plan.installations().iter().any(|one| *one.name() == grant.package);
+        for grant in self.grants.iter().filter(|grant| !takes_part(grant)) {
+            let text = format!("--grant {}={}: this run installs no {0}", grant.package, grant.path.absolute());
+            self.events.event(&Event::Warning(&text));
+        }
     }
 
     /// A path of the target as the user would type it.
@@ -191,6 +201,7 @@ impl<'a> Transaction<'a> {
                 extra: self.grants,
                 bin_dir: &context.bin,
                 places: &self.places,
+                config: &context.config_name,
                 dry_run: self.options.dry_run.is_some(),
             },
             storage,

@@ -119,6 +119,8 @@ pub trait Catalogue {
     fn family(&self, family: &Family) -> Result<Vec<Candidate>>;
     /// Names like this one, for a hint.
     fn similar(&self, name: &PackageName) -> Result<Vec<PackageName>>;
+    /// What helps where something is not among them.
+    fn advice(&self) -> String;
 }
 
 /// Packages given by hand or lying in a folder, before those of an index.
@@ -128,6 +130,8 @@ pub struct Known {
     pub loose: Vec<Candidate>,
     /// The index.
     pub index: Option<Box<dyn PackageIndex>>,
+    /// What `--repo` names: then a newer synced index would not help.
+    pub repository: Option<String>,
 }
 
 impl Known {
@@ -180,12 +184,20 @@ impl Catalogue for Known {
         }
         let mut near: Vec<(usize, PackageName)> = names
             .into_iter()
-            .map(|other| (distance(name.as_str(), other.as_str()), other))
-            .filter(|(distance, _)| *distance <= 2)
+            .map(|other| (distance(&name.as_str().to_lowercase(), &other.as_str().to_lowercase()), other))
+            // In a short name two letters are nearly all of it.
+            .filter(|(distance, _)| *distance <= name.as_str().len().div_ceil(3).min(2))
             .collect();
         near.sort();
         near.dedup();
         Ok(near.into_iter().take(3).map(|(_, name)| name).collect())
+    }
+
+    fn advice(&self) -> String {
+        match &self.repository {
+            Some(repository) => format!("`packets --repo {repository} list --available` shows what is there"),
+            None => "`packets sync` fetches the newest index".to_owned(),
+        }
     }
 }
 

@@ -67,7 +67,7 @@ fn unknown(name: &PackageName, known: &dyn Catalogue) -> Result<Error> {
     let error = Error::request(format!("no package {name} is known"));
     let similar = known.similar(name)?;
     Ok(if similar.is_empty() {
-        error.hint("`packets sync` fetches the newest index")
+        error.hint(known.advice())
     } else {
         let names: Vec<&str> = similar.iter().map(PackageName::as_str).collect();
         error.hint(format!("did you mean {}?", names.join(" or ")))
@@ -98,7 +98,7 @@ pub fn newest_release(installed: &InstalledPackage, known: &dyn Catalogue) -> Re
     };
     let newest = newest.ok_or_else(|| {
         Error::request(format!("cannot upgrade {}: the index has no release of it", installed.name))
-            .hint("`packets sync` fetches the newest index")
+            .hint(known.advice())
     })?;
     Ok((!is_same_release(installed, &newest)).then_some(newest))
 }

@@ -180,11 +180,26 @@ impl Plan {
     }
 }
 
+/// Name and version, and what it takes the place of.
+impl fmt::Display for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)?;
+        for old in self.replaces.iter().filter(|_| self.action == Action::Upgrade) {
+            match old.name == self.name {
+                true => write!(f, " (from {})", old.version)?,
+                false => write!(f, " (from {} {})", old.name, old.version)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One line a package, as `--dry-run` prints it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in &self.unchanged {
-            writeln!(f, "{name} is installed already")?;
+            let stands = if self.command == "upgrade" { "up to date" } else { "installed already" };
+            writeln!(f, "{name} is {stands}")?;
         }
         for one in &self.remove {
             writeln!(f, "remove {} {}", one.name, one.version)?;
@@ -195,14 +210,7 @@ impl fmt::Display for Plan {
                 Action::Upgrade => "upgrade",
                 Action::Reinstall => "reinstall",
             };
-            write!(f, "{verb} {} {}", one.name, one.version)?;
-            for old in one.replaces.iter().filter(|_| one.action == Action::Upgrade) {
-                if old.name == one.name {
-                    write!(f, " (from {})", old.version)?
-                } else {
-                    write!(f, " (from {} {})", old.name, old.version)?
-                }
-            }
+            write!(f, "{verb} {one}")?;
             if one.reason == Reason::Needed {
                 write!(f, " (needed)")?;
             }

@@ -82,7 +82,9 @@ impl Resolver for ByName {
                 let next = match among {
                     Some((_, candidate)) => candidate.clone(),
                     None if problem.staying().any(|package| package.satisfies(&requirement)) => continue,
-                    None => self.pick(&requirement, known)?.ok_or_else(|| unmet(&wanted_by, &requirement, &stack))?,
+                    None => {
+                        self.pick(&requirement, known)?.ok_or_else(|| unmet(&wanted_by, &requirement, &stack, known))?
+                    }
                 };
                 if entered.insert(next.name.clone()) {
                     reasons.entry(next.name.clone()).or_insert_with(|| (Reason::Needed, next.clone()));
@@ -121,13 +123,13 @@ pub fn for_this_machine(candidate: &Candidate) -> bool {
     candidate.arch.as_deref().is_none_or(|arch| arch.is_empty() || arch == "any" || arch == std::env::consts::ARCH)
 }
 
-fn unmet(wanted_by: &PackageName, requirement: &Requirement, stack: &[Frame]) -> Error {
+fn unmet(wanted_by: &PackageName, requirement: &Requirement, stack: &[Frame], known: &dyn Catalogue) -> Error {
     let mut error =
         Error::request(format!("cannot install {wanted_by}: it needs {requirement}, and no known package is that"));
     for pair in stack.windows(2).rev() {
         error = error.caused_by(format!("{} is needed by {}", pair[1].candidate.name, pair[0].candidate.name));
     }
-    error.hint("`packets sync` fetches the newest index")
+    error.hint(known.advice())
 }
 
 /// Nothing that is chosen may conflict, and nothing that stays may lose what it needs.

@@ -49,7 +49,7 @@ fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
 }
 
 fn solve(goals: &[&str], known: Vec<Candidate>, installed: &[InstalledPackage]) -> Result<Vec<String>> {
-    let known = Known { loose: known, index: None };
+    let known = Known { loose: known, ..Known::default() };
     let goals = goals.iter().map(|goal| find_goal(&name(goal), &known, &Wanted::Refuse)).collect::<Result<_>>()?;
     let problem = Problem { goals, installed, leaving: Vec::new() };
     let chosen = ByName.resolve(&problem, &known)?;
@@ -109,7 +109,7 @@ fn one_name_of_several_packages() {
     let mut old = candidate("go1.23", &[]);
     let mut new = candidate("go1.24", &[]);
     (old.alias, new.alias, new.serial) = (Some(name("go")), Some(name("go")), 2);
-    let known = Known { loose: vec![old, new], index: None };
+    let known = Known { loose: vec![old, new], ..Known::default() };
     let error = find_goal(&name("go"), &known, &Wanted::Refuse).unwrap_err();
     assert!(error.hints()[0].contains("go1.24, go1.23"), "{error}");
     assert_eq!(find_goal(&name("go"), &known, &Wanted::Highest).unwrap().name, name("go1.24"));
@@ -126,7 +126,7 @@ fn upgrades_go_by_family_and_serial_then_by_name() {
     (newer.family, newer.serial) = (family, 7);
     let mut other = candidate("plain=2", &[]);
     other.digest = Some(Digest::from_bytes([2; 32]));
-    let known = Known { loose: vec![newer.clone(), other], index: None };
+    let known = Known { loose: vec![newer.clone(), other], ..Known::default() };
     assert_eq!(newest_release(&old, &known).unwrap().unwrap().name, name("go1.24"));
     assert_eq!(newest_release(&installed("plain", &[]), &known).unwrap().unwrap().version.as_str(), "2");
     let mut current = installed("go1.24", &[]);
@@ -156,7 +156,7 @@ fn a_plan_prints_and_serialises() {
     ];
     let selection = Selection { chosen, replaced: vec![(name("go1.23"), name("go1.24"))], unchanged: vec![name("jq")] };
     let plan = Plan::install("upgrade", selection, &[installed("go1.23", &[])]).unwrap();
-    assert_eq!(plan.to_string(), "jq is installed already\ninstall dep 1 (needed)\nupgrade go1.24 2 (from go1.23 1)\n");
+    assert_eq!(plan.to_string(), "jq is up to date\ninstall dep 1 (needed)\nupgrade go1.24 2 (from go1.23 1)\n");
     let json = serde_json::to_value(&plan).unwrap();
     assert_eq!(json["install"][1]["action"], "upgrade");
     assert_eq!(json["install"][1]["replaces"][0]["name"], "go1.23");
