@@ -360,20 +360,19 @@ impl InForce {
     }
 
     /// The reason why `path` is outside, and the line that would let the hook in.
-    pub(crate) fn outside(&self, path: &RelPath, right: Right, whole: bool) -> (String, Option<PolicyLine>) {
+    pub(crate) fn outside(&self, path: &RelPath, right: Right) -> (String, Option<PolicyLine>) {
         match self.refused.iter().find(|refused| path.starts_with(&refused.path)) {
             Some(refused) => {
                 (format!("the grant of {} is not in force: {}", refused.path.absolute(), refused.reason), None)
             }
-            None => ("it is in no granted folder".to_owned(), Some(policy(right, path, whole))),
+            None => ("it is in no granted folder".to_owned(), Some(policy(right, path))),
         }
     }
 }
 
-/// The line that grants `right` at `path`, or for its folder.
-pub(crate) fn policy(right: Right, path: &RelPath, whole: bool) -> PolicyLine {
-    let folder = path.parent().filter(|parent| !whole && !parent.is_root()).unwrap_or_else(|| path.clone());
-    PolicyLine { right: right.to_string(), path: folder.absolute() }
+/// The line that grants `right` at `path` and nothing beside it: who follows it opens no more than was asked for.
+pub(crate) fn policy(right: Right, path: &RelPath) -> PolicyLine {
+    PolicyLine { right: right.to_string(), path: path.absolute() }
 }
 
 /// Who beside root and the caller could put something else in a folder's place or in it.

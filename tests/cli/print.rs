@@ -58,7 +58,7 @@ error: install.lua of app tried what it may not
 [[Sandbox.grant]]
 package = "app"
 family = "f-app"
-write = ["/etc"]
+write = ["/etc/app.conf"]
 "#);
 }
 

@@ -34,6 +34,24 @@ fn h28_the_error_prints_the_lines_and_they_work() {
     environment.install(&asks().family("another", 1)).fails(6);
 }
 
+/// Who follows a hint to the letter opens no more than the path, and loses nothing.
+#[test]
+fn h28_the_hint_for_what_stands_there_brings_it_back() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.put("usr/bin/tool", "the administrator's\n");
+    let package = Package::program("tool", "1");
+    let output = environment.refused(6, || environment.install(&package));
+    let lines = lines_to_add(&output.stderr);
+    assert!(lines.ends_with("replace = [\"/usr/bin/tool\"]"), "{lines}");
+    let config = environment.read("etc/packets/config.toml");
+    environment.put("etc/packets/config.toml", &format!("{config}\n{lines}\n"));
+    environment.install(&package).ok();
+    assert_ne!(environment.read("usr/bin/tool"), "the administrator's\n");
+    environment.run(&["remove", "tool"]).ok();
+    assert_eq!(environment.read("usr/bin/tool"), "the administrator's\n");
+}
+
 #[test]
 fn a_grant_for_one_run() {
     let environment = TestEnvironment::new();

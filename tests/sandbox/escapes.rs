@@ -45,10 +45,14 @@ fn h02_reading_and_writing_the_machine() {
     denied(
         nothing,
         plain("-- a line\nio.open('/etc/passwd', 'w')"),
-        &["install.lua:2", "[[Sandbox.grant]]", "package = \"bad\"", "write = [\"/etc"],
+        &["install.lua:2", "[[Sandbox.grant]]", "package = \"bad\"", "replace = [\"/etc/passwd\"]"],
     );
     denied(nothing, plain("io.open('/etc/passwd', 'r+')"), &["/etc/passwd"]);
-    denied(nothing, plain("os.copy('/etc/passwd', path_join(data_dir, 'stolen'))"), &["/etc/passwd", "read = [\"/etc"]);
+    denied(
+        nothing,
+        plain("os.copy('/etc/passwd', path_join(data_dir, 'stolen'))"),
+        &["/etc/passwd", "read = [\"/etc/passwd\"]"],
+    );
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl Rules<'_> {
     /// Whether the hook may let something else stand at `path`, where `thing` stands now
     /// and `entry` is what the overlay knows of it. Tells whether that displaces others.
     pub(super) fn change(&self, path: &RelPath, thing: &Thing, entry: Option<&Entry>, aim: Aim) -> Result<bool> {
-        let whole = aim == Aim::Folder;
+        // What stands there comes back with `replace`, and would be lost with `write`.
+        let wanted = if thing.found.is_there() && aim != Aim::Folder { Right::Replace } else { Right::Write };
         let listed = self.grant.may_displace(path);
         let area = self.grant.area(path);
         let (right, top) = match area {
@@ -63,11 +64,11 @@ impl Rules<'_> {
             Area::OwnData { .. } => return Ok(false),
             Area::Outside | Area::Granted { right: Right::Read, .. } if listed => (Right::Allow, false),
             Area::Outside => {
-                let (reason, line) = self.grant.outside(path, Right::Write, whole);
+                let (reason, line) = self.grant.outside(path, wanted);
                 return denied(reason, line);
             }
             Area::Granted { right: Right::Read, .. } => {
-                return denied("it is granted for reading only", Some(policy(Right::Write, path, whole)));
+                return denied("it is granted for reading only", Some(policy(wanted, path)));
             }
             Area::Granted { right, top } => (right, top),
         };
@@ -119,7 +120,7 @@ impl Rules<'_> {
             return match all_mine(&holders) {
                 true => Ok(false),
                 false if listed => Ok(true),
-                false => denied(format!("it belongs to {}", names(&holders)), Some(policy(Right::Replace, path, true))),
+                false => denied(format!("it belongs to {}", names(&holders)), Some(policy(Right::Replace, path))),
             };
         }
         if !holders.is_empty() {
@@ -129,7 +130,7 @@ impl Rules<'_> {
             _ if listed => Ok(true),
             Right::Write if is_folder && top => denied("a granted folder itself stays", None),
             Right::Write => Ok(false),
-            _ => denied("no package owns it", Some(policy(Right::Write, path, false))),
+            _ => denied("no package owns it", Some(policy(Right::Replace, path))),
         }
     }
 
@@ -150,7 +151,7 @@ impl Rules<'_> {
         }
         let nothing = Thing { found: Found::Nothing, old: None };
         match self.change(path, &nothing, None, Aim::Folder) {
-            Err(Stop::Denied(reason, Some(_))) => denied(reason, Some(policy(Right::Write, target, false))),
+            Err(Stop::Denied(reason, Some(_))) => denied(reason, Some(policy(Right::Write, target))),
             judged => judged.map(drop),
         }
     }
@@ -162,7 +163,7 @@ impl Rules<'_> {
             Area::OwnData { .. } | Area::OwnFile | Area::Granted { .. } => Ok(()),
             Area::Outside if self.grant.may_displace(path) => Ok(()),
             Area::Outside => {
-                let (reason, line) = self.grant.outside(path, Right::Read, false);
+                let (reason, line) = self.grant.outside(path, Right::Read);
                 denied(reason, line)
             }
         }

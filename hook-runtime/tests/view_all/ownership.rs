@@ -30,7 +30,7 @@ fn the_shell_stays_though_its_folder_is_granted() {
         };
         let denial = attempt(&world, Given::allow(&["/usr/bin"]));
         assert_eq!((denial.operation.as_str(), denial.path.as_str(), denial.line), ("remove", "/usr/bin/bash", 3));
-        assert_eq!(denial.would_allow, line("write", "/usr/bin"));
+        assert_eq!(denial.would_allow, line("replace", "/usr/bin/bash"));
         world.record = Record::default().with("bash", &["/usr/bin/bash"]);
         let denial = attempt(&world, Given::allow(&["/usr/bin"]));
         assert_eq!(denial.would_allow, line("replace", "/usr/bin/bash"));
@@ -55,11 +55,11 @@ fn hints_name_the_narrowest_grant() {
         });
         let hints: Vec<_> = report.denials.into_iter().map(|denial| denial.would_allow).collect();
         let expected = [
-            line("write", "/etc/nginx"),
+            line("write", "/etc/nginx/new"),
             line("write", "/etc/hello"),
             line("write", "/etc/hello/deep"),
-            line("read", "/etc/nginx"),
-            line("write", "/srv"),
+            line("read", "/etc/nginx/nginx.conf"),
+            line("write", "/srv/new"),
             None,
         ];
         assert_eq!(hints, expected);
