@@ -81,7 +81,7 @@ impl Loose {
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, source: Source, warn: bool, events: &dyn Events) -> Result<PackageName> {
+    fn add(&mut self, path: &Path, source: Source, whole: bool, events: &dyn Events) -> Result<PackageName> {
         let within = |error: Error| error.within(format!("cannot use the package {}", path.display()));
         let (manifest, warnings, digest, size) = match given::open(path)? {
             Given::Folder(folder) => {
@@ -90,14 +90,19 @@ impl Loose {
             }
             Given::File(file) => {
                 let (digest, size, mut file) = measure(file).context(|| format!("cannot read {}", path.display()))?;
-                let bounds = Bounds { compressed: size, installed_size: None, available: None };
-                let summary = archive::read(&mut file, bounds, &mut Discard).map_err(within)?;
-                let (manifest, warnings) = (summary.manifest, summary.warnings);
+                let (manifest, warnings) = match whole {
+                    true => {
+                        let bounds = Bounds { compressed: size, installed_size: None, available: None };
+                        let summary = archive::read(&mut file, bounds, &mut Discard).map_err(within)?;
+                        (summary.manifest, summary.warnings)
+                    }
+                    false => archive::read_manifest(&mut file, size).map_err(within)?,
+                };
                 (manifest, warnings, Some(digest), Some(size))
             }
         };
-        // What is installed is looked at once more when it is unpacked, and warned of there.
-        for warning in warnings.iter().filter(|_| warn) {
+        // What is not read to its end here is so when it is unpacked, and warned of there.
+        for warning in warnings.iter().filter(|_| whole) {
             events.event(&Event::Warning(&format!("{}: {warning}", path.display())));
         }
         let name = manifest.info.name.clone();
