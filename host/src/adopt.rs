@@ -9,9 +9,9 @@ use packets_plugin_api::ident::{Digest, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{Adopted, Adopter, FileKind, FileRecord, MadeBy, StorageError, StorageErrorKind};
 
+use crate::digest;
 use crate::error::{Context, Error, Result};
 use crate::given;
-use crate::hook::hash;
 use crate::manifest::{self, Manifest};
 use crate::target::{Target, is_no_folder};
 
@@ -105,7 +105,7 @@ impl<'a> Version1<'a> {
     fn hash(&self, path: &RelPath) -> Result<Digest> {
         let named = || format!("cannot read {}", path.absolute());
         let folder = self.target.root().walk(&path.parent().unwrap_or_default()).context(named)?;
-        hash(folder.read(path.file_name().unwrap_or_default()).context(named)?).context(named)
+        digest::of(folder.read(path.file_name().unwrap_or_default()).context(named)?).context(named)
     }
 
     /// All that stands in the folders that every package may use, looked through once.
@@ -179,7 +179,7 @@ impl Found<'_> {
                 FileKind::Symlink { asked: text.clone(), stored: text }
             }
             _ => {
-                let sha256 = hash(self.folder.read(self.name).context(named)?).context(named)?;
+                let sha256 = digest::of(self.folder.read(self.name).context(named)?).context(named)?;
                 FileKind::File { mode: self.mode & 0o755, size: self.size, sha256 }
             }
         };

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod cli;
 pub mod commit;
 pub mod config;
+mod digest;
 mod durable;
 pub mod error;
 pub mod fetch;

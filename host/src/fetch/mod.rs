@@ -19,6 +19,7 @@ use packets_plugin_api::fetch::{Candidate, FetchError, FetchSource, Opened};
 use packets_plugin_api::ident::Digest;
 
 use crate::cache::{Cache, Entry, Unfinished, only_ours};
+use crate::digest;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::report::{Event, Events};
 
@@ -90,7 +91,7 @@ impl Fetched {
             return Ok(digest);
         }
         let named = || format!("cannot read the package file from {}", self.source);
-        let (size, digest) = transfer::measure(&self.file).context(named)?;
+        let (size, digest) = digest::of_file(&self.file).context(named)?;
         (self.size, self.hashed) = (size, Some(digest));
         Ok(digest)
     }
@@ -197,7 +198,7 @@ impl<'a> Fetcher<'a> {
         let problem = match cache.entry(&want.digest) {
             Entry::Absent => return None,
             Entry::Unusable(problem) => problem,
-            Entry::Found(file) => match transfer::measure(&file) {
+            Entry::Found(file) => match digest::of_file(&file) {
                 Ok((size, digest)) if digest == want.digest && want.size.is_none_or(|wanted| wanted == size) => {
                     return Some(Fetched { file, size, hashed: Some(digest), source: "cache".to_owned() });
                 }
@@ -257,7 +258,7 @@ fn candidates(source: &dyn FetchSource, want: &Wanted, tried: &mut Tried) -> Vec
 
 /// A file of this machine that nobody else can change is used where it lies.
 fn in_place(mut file: File, source: &dyn FetchSource, want: &Wanted) -> Result<Fetched, Problem> {
-    let (size, digest) = transfer::measure(&file).map_err(|error| Problem::Place(error.to_string()))?;
+    let (size, digest) = digest::of_file(&file).map_err(|error| Problem::Place(error.to_string()))?;
     judge(&Came { size, digest, front: Vec::new() }, want)?;
     file.seek(SeekFrom::Start(0)).map_err(disk)?;
     Ok(Fetched { file, size, hashed: Some(digest), source: source.name().to_owned() })

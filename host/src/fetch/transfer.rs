@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use packets_plugin_api::ident::Digest;
@@ -109,24 +108,6 @@ impl Floor {
     }
 }
 
-/// The size and digest of an open file; where it is read next does not change.
-pub(super) fn measure(file: &File) -> io::Result<(u64, Digest)> {
-    let mut buffer = vec![0; BUFFER];
-    let mut hasher = Sha256::new();
-    let mut size = 0;
-    loop {
-        match file.read_at(&mut buffer, size) {
-            Ok(0) => return Ok((size, Digest::from_bytes(hasher.finalize().into()))),
-            Ok(came) => {
-                hasher.update(&buffer[..came]);
-                size += came as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Whether a file begins as a web page does, and neither as a package nor as an index.
 pub(super) fn is_web_page(front: &[u8]) -> bool {
     let text = front.strip_prefix(b"\xef\xbb\xbf").unwrap_or(front).trim_ascii_start();
@@ -192,6 +173,6 @@ mod tests {
             copy(&mut &bytes[..], &mut file, u64::MAX, &Limits::default(), &mut |step| steps.push(step)).unwrap();
         assert_eq!((came.size, steps.iter().sum::<u64>()), (3_000_001, 3_000_001));
         assert!(steps.len() < 15, "{steps:?}");
-        assert_eq!(measure(&file).unwrap(), (came.size, came.digest));
+        assert_eq!(crate::digest::of_file(&file).unwrap(), (came.size, came.digest));
     }
 }

@@ -17,7 +17,6 @@ use packets_plugin_api::storage::{FileRecord, InstalledPackage};
 
 pub use permissions::{Approvals, Permitted};
 pub use records::StoredOwners;
-pub(crate) use records::hash;
 pub use run::{Hooks, Runners};
 
 use crate::manifest::Manifest;

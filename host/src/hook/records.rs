@@ -1,7 +1,7 @@
 //! What will be on record of a package after its hooks have run.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Read};
+use std::io;
 
 use packets_hook_runtime::folder::{Folder, Stat};
 use packets_hook_runtime::view::{Becomes, Change, Owners};
@@ -9,9 +9,9 @@ use packets_plugin_api::hook::{Effect, EffectKind};
 use packets_plugin_api::ident::{Digest, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{FileKind, FileRecord, MadeBy, Storage, StorageError};
-use sha2::{Digest as _, Sha256};
 
 use super::{Arriving, Leaving};
+use crate::digest;
 use crate::error::{Context, Result};
 use crate::target::is_no_folder;
 
@@ -99,7 +99,7 @@ pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bo
         Err(error) if is_no_folder(&error) => return Ok(false),
         Err(error) => return Err(error).context(named),
     };
-    Ok(hash(file).context(named)? != sha256)
+    Ok(digest::of(file).context(named)? != sha256)
 }
 
 /// What stands at a path on the disk.
@@ -110,16 +110,4 @@ pub(super) fn stands_at(root: &Folder, path: &RelPath) -> Result<Option<Stat>> {
         walked => walked.context(|| format!("cannot look at {}", path.absolute()))?,
     };
     folder.stat(name).context(|| format!("cannot look at {}", path.absolute()))
-}
-
-/// The SHA-256 of all that is left of a reader.
-pub(crate) fn hash(mut reader: impl Read) -> io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(Digest::from_bytes(hasher.finalize().into())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }

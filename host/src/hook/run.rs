@@ -240,8 +240,7 @@ impl Hooks<'_> {
         };
         let (name, family) = (&package.package.name, &package.package.family);
         // What was approved at the install may have been withdrawn since: then the hook runs with less.
-        let lenient = Approvals { dry_run: true, ..self.approvals };
-        let mut permitted = lenient.permit(name, family, &Permissions::default(), self.storage)?;
+        let mut permitted = self.approvals.permit(name, family, &Permissions::default(), self.storage)?;
         permitted.grant.replace.clear();
         // What its own hooks made goes anyway: the hook may take it away itself.
         let own = package

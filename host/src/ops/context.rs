@@ -38,8 +38,22 @@ const LOCAL: &str = "file";
 pub(super) enum Mode {
     /// Only look.
     Read,
-    /// Change it: the lock is taken, what is missing is made.
-    Write,
+    /// Change it: the lock is taken, what is missing in it is made.
+    Write {
+        /// Whether the root itself is made. For most commands a folder that is not there is a
+        /// slip of the pen.
+        make_root: bool,
+    },
+}
+
+impl Mode {
+    /// The same for a command that may begin a new root.
+    pub(super) fn making_root(self) -> Self {
+        match self {
+            Self::Read => Self::Read,
+            Self::Write { .. } => Self::Write { make_root: true },
+        }
+    }
 }
 
 /// See the module.
@@ -61,14 +75,14 @@ pub(super) struct Context {
 impl Context {
     /// Opens the target; for [`Mode::Write`] under its lock, for which `command` is the name.
     pub(super) fn open(options: &Options, mode: Mode, command: &str, events: &dyn Events) -> Result<Self> {
-        let target = Target::open(options.root.as_deref(), mode == Mode::Write && makes_a_root(command));
+        let target = Target::open(options.root.as_deref(), mode == Mode::Write { make_root: true });
         let target = target.map_err(|error| without_privilege(error, options))?;
         let registry = registry()?;
         let format = format_of(&registry)?;
         let wanted: RelPath = CONFIG_FOLDER.parse()?;
         let (folder, lock) = match mode {
             Mode::Read => (target.enter(&wanted)?, None),
-            Mode::Write => {
+            Mode::Write { .. } => {
                 let entered = target.enter_or_make(&wanted, 0o755);
                 let locked = entered.and_then(|place| {
                     let lock = Lock::take(&place.folder, command, options.wait, events)?;
@@ -82,7 +96,7 @@ impl Context {
             None => target.on_machine(&wanted.child(CONFIG)?).display().to_string(),
         };
         let config = read_config(options, folder.as_ref(), &config_name)?;
-        if let (Mode::Write, Some(place)) = (mode, &folder) {
+        if let (Mode::Write { .. }, Some(place)) = (mode, &folder) {
             write_missing_config(&config, place)?;
         }
         let config_folder = folder.map_or(wanted, |place| place.path);
@@ -110,7 +124,7 @@ impl Context {
         let file = self.target.on_machine(&self.config_file(INSTALLED)?);
         let storage = match mode {
             Mode::Read => self.format.open_installed(&file, Access::Read),
-            Mode::Write => {
+            Mode::Write { .. } => {
                 let adopter =
                     Version1::new(&self.target, self.packages_folders()?, &self.config.sandbox.allow, &self.bin);
                 self.format.open_installed(&file, Access::Write(&adopter))
@@ -162,7 +176,7 @@ impl Context {
         let cache_path = &self.config.base.cache_dir.0;
         let cache = match mode {
             _ if !is_used(CACHE) => None,
-            Mode::Write => Some(self.target.enter_or_make(cache_path, 0o755)?),
+            Mode::Write { .. } => Some(self.target.enter_or_make(cache_path, 0o755)?),
             Mode::Read => self.target.enter(cache_path)?,
         };
         Ok(Fetcher::new(sources, cache.map(|place| Cache::new(place.folder)), events))
@@ -180,11 +194,6 @@ fn format_of(registry: &Registry) -> Result<Arc<dyn StorageFormat>> {
 /// The storage format, for commands that have no target.
 pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
     format_of(&registry()?)
-}
-
-/// Only these begin a new root: for the others a folder that is not there is a slip of the pen.
-fn makes_a_root(command: &str) -> bool {
-    ["install", "sync"].contains(&command)
 }
 
 /// What an ordinary user can do about a system that only root may change.

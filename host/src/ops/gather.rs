@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,9 +11,9 @@ use packets_plugin_api::ident::{Digest, PackageName};
 use rustix::fs::MemfdFlags;
 
 use crate::archive::{self, Bounds, Discard};
+use crate::digest;
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
-use crate::hook::hash;
 use crate::manifest::{self, Manifest};
 use crate::pack;
 use crate::plan::{Candidate, Source};
@@ -27,16 +27,7 @@ pub(super) const PACKAGE_ENDING: &str = ".tar.zst";
 pub(super) struct Loose {
     found: Vec<(Candidate, PathBuf)>,
     /// Folders that were packed for their digest, until their bytes are wanted.
-    packed: Mutex<BTreeMap<PackageName, PackageFile>>,
-}
-
-/// The bytes of a package file.
-#[derive(Debug)]
-pub(super) struct PackageFile {
-    /// Positioned at its start.
-    pub(super) file: File,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+    packed: Mutex<BTreeMap<PackageName, File>>,
 }
 
 /// Whether a word on the command line is a path and not a name.
@@ -89,14 +80,14 @@ impl Loose {
                 (manifest, warnings, None, None)
             }
             Given::File(file) => {
-                let (digest, size, mut file) = measure(file).context(|| format!("cannot read {}", path.display()))?;
+                let (size, digest) = digest::of_file(&file).context(|| format!("cannot read {}", path.display()))?;
                 let (manifest, warnings) = match whole {
                     true => {
                         let bounds = Bounds { compressed: size, installed_size: None, available: None };
-                        let summary = archive::read(&mut file, bounds, &mut Discard).map_err(within)?;
+                        let summary = archive::read(&file, bounds, &mut Discard).map_err(within)?;
                         (summary.manifest, summary.warnings)
                     }
-                    false => archive::read_manifest(&mut file, size).map_err(within)?,
+                    false => archive::read_manifest(&file, size).map_err(within)?,
                 };
                 (manifest, warnings, Some(digest), Some(size))
             }
@@ -131,51 +122,39 @@ impl Loose {
     pub(super) fn complete(&self, candidate: &mut Candidate) -> Result<()> {
         if candidate.digest.is_none() {
             let packed = self.open(&candidate.name)?;
-            candidate.digest = Some(packed.digest);
-            candidate.size = Some(packed.size);
+            let (size, digest) = digest::of_file(&packed).context(|| format!("cannot pack {}", candidate.name))?;
+            (candidate.digest, candidate.size) = (Some(digest), Some(size));
             self.packed.lock().unwrap_or_else(PoisonError::into_inner).insert(candidate.name.clone(), packed);
         }
         Ok(())
     }
 
-    /// The bytes of a package, if it is one of these.
+    /// Whether a package is one of these.
     pub(super) fn contains(&self, name: &PackageName) -> bool {
         self.found.iter().any(|(candidate, _)| candidate.name == *name)
     }
 
     /// The bytes of a package: a folder is packed in memory.
-    pub(super) fn open(&self, name: &PackageName) -> Result<PackageFile> {
+    pub(super) fn open(&self, name: &PackageName) -> Result<File> {
         if let Some(packed) = self.packed.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
             return Ok(packed);
         }
         let found = self.found.iter().find(|(candidate, _)| candidate.name == *name);
         let (_, path) = found.ok_or_else(|| Error::request(format!("no package {name} was given")))?;
-        let named = || format!("cannot read {}", path.display());
-        let (digest, size, file) = match given::open(path)? {
-            Given::File(file) => measure(file).context(named)?,
+        match given::open(path)? {
+            Given::File(file) => Ok(file),
             Given::Folder(folder) => {
-                let mut memory = memory_file().context(named)?;
-                pack::pack(&folder, &mut memory)
-                    .map_err(|error| error.within(format!("cannot pack {}", path.display())))?;
-                measure(memory).context(named)?
+                let within = |error: Error| error.within(format!("cannot pack {}", path.display()));
+                let mut memory = memory_file().context(|| format!("cannot pack {}", path.display()))?;
+                pack::pack(&folder, &mut memory).map_err(within)?;
+                Ok(memory)
             }
-        };
-        Ok(PackageFile { file, digest, size })
+        }
     }
 }
 
 fn memory_file() -> io::Result<File> {
     Ok(rustix::fs::memfd_create("packets-package", MemfdFlags::CLOEXEC)?.into())
-}
-
-/// The digest and size of a file, which is at its start before and after.
-pub(super) fn measure(mut file: File) -> io::Result<(Digest, u64, File)> {
-    file.flush()?;
-    file.seek(SeekFrom::Start(0))?;
-    let digest = hash(&file)?;
-    let size = file.stream_position()?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok((digest, size, file))
 }
 
 fn read_manifest(folder: &Folder) -> Result<(Manifest, Vec<String>)> {

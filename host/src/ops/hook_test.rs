@@ -1,16 +1,15 @@
 //! `hook test`: a package's hooks on a view of the system, for whoever writes them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use packets_hook_runtime::folder::Folder;
 use serde::Serialize;
 
 use super::context::{Context, Mode};
 use super::gather::Loose;
 use super::transaction::Transaction;
 use super::{DryRun, ExtraGrant, HookOutcome, Options};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::plan::{Catalogue, Chosen, Known, Plan, Selection};
 use crate::report::Events;
 use packets_plugin_api::ident::PackageName;
@@ -46,39 +45,4 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     let work = Transaction { grants, ..Transaction::new(&context, &options, events)? };
     let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;
     Ok(HookTest { package: name, hooks })
-}
-
-/// A folder of one's own in the system's folder for temporary files; gone when it is dropped.
-#[derive(Debug)]
-pub(super) struct PrivateFolder {
-    parent: Folder,
-    path: PathBuf,
-    name: String,
-    folder: Folder,
-}
-
-impl PrivateFolder {
-    pub(super) fn make() -> Result<Self> {
-        let path = std::env::temp_dir();
-        let named = || format!("cannot make a folder in {}", path.display());
-        let parent = Folder::open_ambient(&path).context(named)?;
-        let name = format!("packets-{}", crate::durable::random_name().context(named)?);
-        parent.make(&name, 0o700).context(named)?;
-        let folder = parent.open(&name).context(named)?;
-        Ok(Self { parent, path: path.join(&name), name, folder })
-    }
-
-    pub(super) fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        let _ = self.parent.remove_tree(&self.name);
-    }
 }

@@ -23,7 +23,7 @@ use crate::report::{Event, Events};
 /// Any kind; then nothing has changed.
 pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events) -> Result<Outcome> {
     let started = Instant::now();
-    let context = Context::open(options, mode(options), "install", events)?;
+    let context = Context::open(options, mode(options).making_root(), "install", events)?;
     let mut loose = Loose::default();
     let mut wanted = Vec::new();
     for word in &request.packages {
@@ -130,7 +130,7 @@ fn ask_which(name: &PackageName, found: &[Candidate]) -> Result<usize> {
 }
 
 pub(super) fn mode(options: &Options) -> Mode {
-    if options.dry_run.is_some() { Mode::Read } else { Mode::Write }
+    if options.dry_run.is_some() { Mode::Read } else { Mode::Write { make_root: false } }
 }
 
 /// Everything that can be installed, and where the index came from.

@@ -7,6 +7,7 @@ mod index;
 mod install;
 mod look;
 mod pack;
+mod private;
 mod remove;
 mod stage;
 mod sync;

@@ -10,8 +10,8 @@ use packets_plugin_api::version::Version;
 use serde::Serialize;
 
 use super::Options;
-use super::gather::measure;
 use crate::config::Sandbox;
+use crate::digest;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::given::{self, Given};
 use crate::hook::Runners;
@@ -59,7 +59,7 @@ pub fn pack(folder: &Path, output: Option<&Path>, options: &Options, events: &dy
     let made = (|| -> Result<(PackSummary, Digest, u64)> {
         let summary = crate::pack::pack(&source, &mut file)?;
         check_hooks(&source, &summary.manifest)?;
-        let (digest, size, file) = measure(file).context(|| "cannot read the package file".to_owned())?;
+        let (size, digest) = digest::of_file(&file).context(|| "cannot read the package file".to_owned())?;
         file.sync_all().context(|| "cannot write the package file".to_owned())?;
         Ok((summary, digest, size))
     })();

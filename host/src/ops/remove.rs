@@ -14,8 +14,9 @@ use super::gather::Loose;
 use super::install::mode;
 use super::transaction::Transaction;
 use super::{Options, Outcome, RemoveRequest};
+use crate::digest;
 use crate::error::{Context as _, Error, Result};
-use crate::hook::{Leaving, hash};
+use crate::hook::Leaving;
 use crate::manifest::{self, Manifest};
 use crate::plan;
 use crate::report::{Event, Events};
@@ -94,7 +95,7 @@ fn read_recorded(
     let mut text = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(parent.read(name).context(named)?, most + 1), &mut text)
         .context(named)?;
-    if hash(text.as_slice()).context(named)? != *sha256 {
+    if digest::of(text.as_slice()).context(named)? != *sha256 {
         return Err(changed(package, &full));
     }
     Ok(Some(text))

@@ -98,8 +98,8 @@ impl Supply<'_> {
     fn fetch(&self, one: &Installation) -> Result<Fetched> {
         let candidate = one.candidate();
         if self.loose.contains(one.name()) && !matches!(candidate.from, Source::Index(_)) {
-            let package = self.loose.open(one.name())?;
-            return fetch::local(package.file, one.name().as_str());
+            let file = self.loose.open(one.name())?;
+            return fetch::local(file, one.name().as_str());
         }
         let mirrors = match &candidate.from {
             Source::Index(mirrors) => self.usable(one, mirrors),

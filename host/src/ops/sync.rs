@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Options;
 use super::context::{Context, Mode};
 use super::gather::Loose;
-use super::hook_test::PrivateFolder;
+use super::private::PrivateFolder;
 use crate::error::{Context as _, Error, Result};
 use crate::fetch;
 use crate::given::{self, Given};
@@ -28,7 +28,7 @@ pub struct Synced {
 /// # Errors
 /// It cannot be fetched, or is no index.
 pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> Result<Synced> {
-    let context = Context::open(options, super::install::mode(options), "sync", events)?;
+    let context = Context::open(options, super::install::mode(options).making_root(), "sync", events)?;
     let configured = &context.config.sync.url;
     let location = match location.or(options.repo.as_deref()) {
         Some(location) => index_location(location)?,

@@ -13,6 +13,7 @@ use packets_plugin_api::storage::{InstalledPackage, Storage};
 use super::context::{Context, Mode};
 use super::gather::Loose;
 use super::install::mode;
+use super::private::PrivateFolder;
 use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome};
 use crate::commit::{self, Area, Entry};
@@ -259,14 +260,14 @@ struct Staging {
 
 enum Kind {
     Real { area: Area, data: Place },
-    DryRun(super::hook_test::PrivateFolder),
+    DryRun(PrivateFolder),
 }
 
 impl Staging {
     fn make(context: &Context, id: &TransactionId, dry_run: bool) -> Result<Self> {
         let named = || "cannot make a staging folder".to_owned();
         if dry_run {
-            let private = super::hook_test::PrivateFolder::make()?;
+            let private = PrivateFolder::make()?;
             private.folder().make("new", 0o700).context(named)?;
             let trees = private.folder().open("new").context(named)?;
             return Ok(Self { trees, kind: Kind::DryRun(private) });

@@ -350,5 +350,4 @@ impl<W: Write> Write for Counting<W> {
 }
 
 #[cfg(test)]
-#[path = "pack_tests.rs"]
 mod tests;

@@ -1,0 +1,75 @@
+//! The SHA-256 of files and of what readers give.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use packets_plugin_api::ident::Digest;
+use sha2::{Digest as _, Sha256};
+
+/// Bytes taken by one read.
+const BUFFER: usize = 256 << 10;
+
+/// The size and digest of an open file; where it is read next does not change.
+pub(crate) fn of_file(file: &File) -> io::Result<(u64, Digest)> {
+    let mut size = 0;
+    let digest = collect(|buffer| {
+        let came = file.read_at(buffer, size)?;
+        size += came as u64;
+        Ok(came)
+    })?;
+    Ok((size, digest))
+}
+
+/// The digest of all that is left of a reader.
+pub(crate) fn of(mut reader: impl Read) -> io::Result<Digest> {
+    collect(|buffer| reader.read(buffer))
+}
+
+fn collect(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Digest> {
+    let mut buffer = vec![0; BUFFER];
+    let mut hasher = Sha256::new();
+    loop {
+        match read(&mut buffer) {
+            Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
+            Ok(came) => hasher.update(&buffer[..came]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Seek;
+
+    use super::*;
+
+    struct Halting(u32);
+
+    impl Read for Halting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            match self.0 {
+                1 | 3 => Err(io::ErrorKind::Interrupted.into()),
+                2 => {
+                    buffer[..3].copy_from_slice(b"abc");
+                    Ok(3)
+                }
+                _ => Ok(0),
+            }
+        }
+    }
+
+    #[test]
+    fn c15_interruptions_change_nothing() {
+        // The example of FIPS 180-4.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(of(Halting(0)).unwrap().to_string(), abc);
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"abc").unwrap();
+        let place = file.stream_position().unwrap();
+        assert_eq!(of_file(&file).unwrap().1.to_string(), abc);
+        assert_eq!(file.stream_position().unwrap(), place);
+    }
+}
