@@ -1,7 +1,7 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -360,7 +360,30 @@ fn table(rows: Vec<[String; 3]>) -> String {
     rows.iter().map(line).collect()
 }
 
+/// The answer to a numbered question; a bare line feed takes the first, the end of input none.
+fn answered(line: &str) -> Option<usize> {
+    match (line.trim(), line.ends_with('\n')) {
+        ("", true) => Some(0),
+        (text, _) => text.parse::<usize>().ok()?.checked_sub(1),
+    }
+}
+
 impl Events for Output {
+    fn choose(&self, question: &str, choices: &[String]) -> Option<usize> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        self.say(question);
+        for (at, choice) in choices.iter().enumerate() {
+            self.say(format_args!("  {}) {}", at + 1, shown(choice)));
+        }
+        let mut terminal = io::stderr().lock();
+        write!(terminal, "which one? [1] ").and_then(|()| terminal.flush()).ok()?;
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).ok()?;
+        answered(&line)
+    }
+
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Warning(text) => {
@@ -396,6 +419,14 @@ mod tests {
     fn sizes_and_times_are_short() {
         assert_eq!([size(0), size(1023), size(1536), size(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
         assert_eq!([duration(Duration::from_millis(8)), duration(Duration::from_millis(2500))], ["8 ms", "2.5 s"]);
+    }
+
+    #[test]
+    fn an_answer_is_a_number_and_no_answer_is_none() {
+        assert_eq!(
+            ["\n", "2\n", " 1 \n", "", "0\n", "x\n"].map(answered),
+            [Some(0), Some(1), Some(0), None, None, None]
+        );
     }
 
     #[test]

@@ -72,6 +72,13 @@ pub enum Event<'a> {
 pub trait Events: Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);
+
+    /// Asks someone to choose, and returns the place among the choices; none where nobody is
+    /// there to answer, or the answer is none of them.
+    fn choose(&self, question: &str, choices: &[String]) -> Option<usize> {
+        let _ = (question, choices);
+        None
+    }
 }
 
 /// Shows nothing.

@@ -1,6 +1,5 @@
 //! `install`, and how it and `upgrade` come to a plan.
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use super::context::{Context, Mode};
 use super::gather::{Loose, is_path};
 use super::transaction::Transaction;
 use super::{InstallRequest, Options, Outcome};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::given::{self, Given};
 use crate::manifest;
 use crate::plan::{self, ByName, Candidate, Known, Plan, Problem, Resolver, Selection, Wanted};
@@ -33,7 +32,13 @@ pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events)
     let (known, base) = known(&context, options, &mut loose, events)?;
     let storage = context.storage(mode(options))?;
     let installed = storage.installed()?;
-    let plan = decide(&wanted, &given, request, &known, &loose, &installed, options)?;
+    let ask = |name: &PackageName, found: &[Candidate]| which(name, found, events);
+    let wanted_of_several = match options.yes {
+        true => Wanted::Highest,
+        false if options.dry_run.is_some() => Wanted::Refuse,
+        false => Wanted::Ask(&ask),
+    };
+    let plan = decide(&wanted, &given, request, &known, &loose, &installed, &wanted_of_several)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
     let work = Transaction { grants: &request.grants, ..Transaction::new(&context, options, events)? };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
@@ -46,18 +51,11 @@ fn decide(
     known: &Known,
     loose: &Loose,
     installed: &[InstalledPackage],
-    options: &Options,
+    wanted_of_several: &Wanted<'_>,
 ) -> Result<Plan> {
-    let choice = if options.yes {
-        Wanted::Highest
-    } else if io::stdin().is_terminal() && options.dry_run.is_none() {
-        Wanted::Ask(&ask_which)
-    } else {
-        Wanted::Refuse
-    };
     let (mut goals, mut unchanged) = (Vec::new(), Vec::new());
     for name in wanted {
-        let mut goal = plan::find_goal(name, known, &choice).map_err(|error| beside(name, error))?;
+        let mut goal = plan::find_goal(name, known, wanted_of_several).map_err(|error| beside(name, error))?;
         loose.complete(&mut goal)?;
         match installed.iter().find(|package| plan::is_same_release(package, &goal)) {
             Some(package) => unchanged.push(package.name.clone()),
@@ -75,6 +73,13 @@ fn decide(
         replaced.push((name.clone(), by.clone()));
     }
     select("install", goals, replaced, unchanged, known, loose, installed)
+}
+
+/// Someone chooses between packages of one name.
+fn which(name: &PackageName, found: &[Candidate], events: &dyn Events) -> Option<usize> {
+    let line = |one: &Candidate| format!("{} {}  {}", one.name, one.version, escape(&one.description, 60));
+    let choices: Vec<String> = found.iter().map(line).collect();
+    events.choose(&format!("{name} is the name of several packages:"), &choices)
 }
 
 /// A bare word is a name, also where a package's folder of that name stands here.
@@ -102,31 +107,6 @@ pub(super) fn select(
         loose.complete(&mut one.candidate)?;
     }
     Plan::install(command, Selection { chosen, replaced, unchanged }, installed)
-}
-
-/// Someone at a terminal chooses between packages of one name.
-fn ask_which(name: &PackageName, found: &[Candidate]) -> Result<usize> {
-    let mut terminal = io::stderr().lock();
-    let asked = || "cannot ask at the terminal".to_owned();
-    writeln!(terminal, "{name} is the name of several packages:").context(asked)?;
-    for (at, candidate) in found.iter().enumerate() {
-        writeln!(
-            terminal,
-            "  {}) {} {}  {}",
-            at + 1,
-            candidate.name,
-            candidate.version,
-            escape(&candidate.description, 60)
-        )
-        .context(asked)?;
-    }
-    write!(terminal, "which one? [1] ").and_then(|()| terminal.flush()).context(asked)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context(asked)?;
-    match answer.trim() {
-        "" => Ok(0),
-        text => Ok(text.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).unwrap_or(usize::MAX)),
-    }
 }
 
 pub(super) fn mode(options: &Options) -> Mode {

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 pub enum Wanted<'a> {
     /// The highest serial (`--yes`).
     Highest,
-    /// Someone at a terminal says.
-    Ask(&'a dyn Fn(&PackageName, &[Candidate]) -> Result<usize>),
+    /// Someone says, if someone is there.
+    Ask(&'a dyn Fn(&PackageName, &[Candidate]) -> Option<usize>),
     /// Nobody can say: an error that names the choices.
     Refuse,
 }
@@ -46,21 +46,19 @@ fn fitting(found: Candidate) -> Result<Candidate> {
 
 fn choose(name: &PackageName, mut found: Vec<Candidate>, wanted: &Wanted<'_>) -> Result<Candidate> {
     let at = match wanted {
-        Wanted::Highest => 0,
-        Wanted::Ask(ask) => ask(name, &found)?,
-        Wanted::Refuse => {
-            let names: Vec<&str> = found.iter().map(|candidate| candidate.name.as_str()).collect();
-            return Err(Error::request(format!("{name} is the name of several packages")).hint(format!(
-                "say which: {}; or --yes for the newest, {}",
-                names.join(", "),
-                names[0]
-            )));
-        }
+        Wanted::Highest => Some(0),
+        Wanted::Ask(ask) => ask(name, &found),
+        Wanted::Refuse => None,
     };
-    if at >= found.len() {
-        return Err(Error::request(format!("none of the packages named {name} was chosen")));
+    if let Some(at) = at.filter(|at| *at < found.len()) {
+        return Ok(found.swap_remove(at));
     }
-    Ok(found.swap_remove(at))
+    let names: Vec<&str> = found.iter().map(|candidate| candidate.name.as_str()).collect();
+    Err(Error::request(format!("{name} is the name of several packages")).hint(format!(
+        "say which: {}; or --yes for the newest, {}",
+        names.join(", "),
+        names[0]
+    )))
 }
 
 fn unknown(name: &PackageName, known: &dyn Catalogue) -> Result<Error> {
