@@ -155,7 +155,7 @@ pub struct FileRecord {
 }
 
 /// A package with all its paths, as [`Rows`] brings it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledRow {
     /// The package.
     pub package: InstalledPackage,
@@ -174,6 +174,15 @@ pub struct Approval {
     pub grant: Grant,
 }
 
+/// Where a package of a transaction came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The package.
+    pub package: PackageName,
+    /// The place, as text for people; hostile, escaped before it is printed.
+    pub source: String,
+}
+
 /// What one transaction did, for the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionRow {
@@ -185,10 +194,14 @@ pub struct TransactionRow {
     pub command: String,
     /// One line a package: what became of it.
     pub summary: Vec<String>,
+    /// Where each package that it brought came from.
+    pub origins: Vec<Origin>,
+    /// The transaction that this one takes back.
+    pub undoes: Option<TransactionId>,
 }
 
 /// All changes of one transaction to what is recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// The transaction.
     pub transaction: TransactionRow,
@@ -204,9 +217,10 @@ pub struct Rows {
 /// The record of what is installed.
 ///
 /// Guarantee: what [`finish`](Self::finish) was given is found whole by every
-/// later read, in this process and any other, or not at all. Readers are never
-/// blocked and never see half of it. The journal of a transaction is not
-/// here: it is the host's.
+/// later read, in this process and any other, or not at all, also where a writer
+/// was killed in the middle of it. Readers wait for a writer no longer than it
+/// takes to write, are not stopped by what a killed one left, and never see half
+/// of a transaction. The journal of a transaction is not here: it is the host's.
 pub trait Storage: Debug + Send {
     /// Every installed package, by name.
     fn installed(&self) -> Result<Vec<InstalledPackage>, StorageError>;
@@ -221,8 +235,19 @@ pub trait Storage: Debug + Send {
     /// The past transactions, newest first, at most `most`.
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError>;
     /// Records a transaction: atomic, durable when it returns, and harmless when
-    /// repeated for the same transaction id.
+    /// repeated for the same transaction id. After an error the rows may still be
+    /// there, all of them: [`recorded`](Self::recorded) says it.
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError>;
+    /// Whether this transaction is recorded: what is in the file, read anew.
+    fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;
+    /// Writes a complete copy of the record to another file of this machine, which
+    /// is replaced whole or not at all: to be put in the place of a record that was
+    /// damaged. Only what can be read whole is copied. It is not synced: after a
+    /// power cut the copy may be damaged, the record is not.
+    ///
+    /// # Errors
+    /// [`StorageErrorKind::NotFound`] where there is no record yet.
+    fn copy_to(&self, file: &Path) -> Result<(), StorageError>;
 }
 
 /// What a migration from v1 needs to find on the disk, answered by the host.
@@ -351,5 +376,91 @@ impl fmt::Display for StorageError {
 impl std::error::Error for StorageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rows() -> Value {
+        let digest = "ab".repeat(32);
+        json!({
+            "transaction": {
+                "id": "00000000000000ff", "time": 1, "command": "install", "summary": ["one"],
+                "origins": [{"package": "zlib", "source": "anything \u{1b}"}], "undoes": "00000000000000fe",
+            },
+            "gone": ["old"],
+            "installed": [{
+                "package": {
+                    "name": "zlib", "alias": "z", "version": "1.3", "description": "", "requires": ["a>=1 | b"],
+                    "conflicts": ["c"], "provides": ["libz"], "family": "one", "serial": 1, "digest": digest,
+                    "reason": "asked", "folder": "opt/zlib", "installed_at": 1, "installed_size": 5,
+                },
+                "files": [
+                    {"path": "opt/zlib/a", "made_by": "data", "kind": "file", "mode": 420, "size": u64::MAX,
+                     "sha256": digest, "displaced": "var/old"},
+                    {"path": "usr/bin/z", "made_by": "hook", "kind": "symlink", "asked": "/x", "stored": "../x"},
+                    {"path": "usr/z", "made_by": "hook", "kind": "folder", "mode": 493},
+                ],
+            }],
+            "approved": [{"name": "zlib", "family": "",
+                "grant": {"allow": ["a"], "write": ["b"], "read": ["c"], "replace": ["d"]}}],
+        })
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_written() {
+        let read: Rows = serde_json::from_value(rows()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), rows());
+        let again: Rows = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        assert_eq!(again, read);
+    }
+
+    #[test]
+    fn what_does_not_parse_is_not_read_as_rows_either() {
+        let names = ["", "..", "a/b", "-a", "a\u{0}"];
+        let paths = ["/etc", "../etc", "a/../b", "a//b", "a/", "a\u{0}"];
+        let versions = ["", "1/2", "1\n"];
+        let digests = ["", "00", "G"];
+        let upper = "AB".repeat(32);
+        let package = "/installed/0/package";
+        let at = |rest: &str| format!("{package}/{rest}");
+        for (place, bad) in [
+            ("/transaction/id".to_owned(), &["", "../../../../etc/x", "00000000000000FF"][..]),
+            ("/transaction/undoes".to_owned(), &["", "../../../../etc/x", "00000000000000FF"]),
+            ("/transaction/origins/0/package".to_owned(), &names),
+            ("/gone/0".to_owned(), &names),
+            (at("name"), &names),
+            (at("alias"), &names),
+            (at("provides/0"), &names),
+            (at("version"), &versions),
+            (at("requires/0"), &["", "a b", "a>", "a | ../b"]),
+            (at("conflicts/0"), &["", "a b", "a>"]),
+            (at("family"), &["\n", "\u{fc}"]),
+            (at("digest"), &digests),
+            (at("digest"), &[&upper]),
+            (at("reason"), &["", "because"]),
+            (at("folder"), &paths),
+            ("/installed/0/files/0/path".to_owned(), &paths),
+            ("/installed/0/files/1/path".to_owned(), &paths),
+            ("/installed/0/files/2/path".to_owned(), &paths),
+            ("/installed/0/files/0/displaced".to_owned(), &paths),
+            ("/installed/0/files/0/sha256".to_owned(), &digests),
+            ("/installed/0/files/0/made_by".to_owned(), &["", "magic"]),
+            ("/installed/0/files/0/kind".to_owned(), &["", "device"]),
+            ("/approved/0/name".to_owned(), &names),
+            ("/approved/0/family".to_owned(), &["\n"]),
+            ("/approved/0/grant/write/0".to_owned(), &paths),
+            ("/approved/0/grant/replace/0".to_owned(), &paths),
+        ] {
+            for text in bad {
+                let mut changed = rows();
+                *changed.pointer_mut(&place).unwrap() = (*text).into();
+                assert!(serde_json::from_value::<Rows>(changed).is_err(), "{place}: {text:?}");
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::storage::{
 
 pub use index::index_suite;
 pub use memory::MemoryFormat;
-use sample::{data, family, folder as folder_record, hook_link, installed, must, name, path, row, rows};
+use sample::{data, family, folder as folder_record, hook_link, id, installed, must, must_fail, name, path, row, rows};
 
 /// An adopter for files that version 1 never wrote: it is never asked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,6 +49,9 @@ pub fn storage_suite(format: &dyn StorageFormat, folder: &Path) {
     approvals_are_kept_by_name_and_family(format, &folder.join("approvals"));
     a_refused_transaction_leaves_nothing(format, &folder.join("refused"));
     readers_see_what_writers_finished(format, &folder.join("readers"));
+    what_is_recorded_is_said(format, &folder.join("recorded"));
+    the_history_keeps_every_word(format, &folder.join("history"));
+    a_copy_is_a_record_of_its_own(format, &folder.join("copied"), &folder.join("copy"));
 }
 
 fn write(format: &dyn StorageFormat, file: &Path) -> Box<dyn Storage> {
@@ -71,6 +74,11 @@ fn reading_creates_nothing(format: &dyn StorageFormat, file: &Path) {
     assert_eq!(must("owners", storage.owners(&path("usr/bin/a"))), []);
     assert_eq!(must("approvals", storage.approvals(&name("a"), &Family::none())), []);
     assert_eq!(must("history", storage.history(9)), []);
+    assert!(!must("recorded", storage.recorded(&id(1))));
+    let copy = file.with_extension("copy");
+    let error = must_fail("copying what is not there", storage.copy_to(&copy));
+    assert_eq!(error.kind, StorageErrorKind::NotFound);
+    assert!(!copy.exists(), "of nothing there is no copy");
     assert!(storage.finish(&rows(1)).is_err(), "what was opened for reading refuses to record");
     drop(storage);
     assert!(!file.exists(), "an open for reading creates no file");
@@ -238,6 +246,7 @@ fn a_refused_transaction_leaves_nothing(format: &dyn StorageFormat, file: &Path)
         assert_eq!(must("files", storage.files(&name("a"))).len(), 1);
         assert_eq!(must("approvals", storage.approvals(&name("b"), &Family::none())), []);
         assert_eq!(must("history", storage.history(9)).len(), 1);
+        assert!(!must("recorded", storage.recorded(&second.transaction.id)), "what was refused is not recorded");
     }
     let mut again = second;
     again.installed.truncate(1);
@@ -255,4 +264,61 @@ fn readers_see_what_writers_finished(format: &dyn StorageFormat, file: &Path) {
         must("finish", writer.finish(&rows));
         assert_eq!(names(&*reader).len() as u64, number, "an open reader sees what has been finished");
     }
+}
+
+fn what_is_recorded_is_said(format: &dyn StorageFormat, file: &Path) {
+    let mut writer = write(format, file);
+    let reader = read(format, file);
+    for number in 1..4 {
+        for storage in [&writer, &reader] {
+            assert!(!must("recorded", storage.recorded(&id(number))), "not before it is finished");
+        }
+        must("finish", writer.finish(&rows(number)));
+        for storage in [&writer, &reader, &read(format, file), &write(format, file)] {
+            assert!(must("recorded", storage.recorded(&id(number))), "from then on, for every open of the file");
+            assert!(must("recorded", storage.recorded(&id(1))), "an older one too");
+            assert!(!must("recorded", storage.recorded(&id(number + 1))));
+        }
+    }
+}
+
+fn the_history_keeps_every_word(format: &dyn StorageFormat, file: &Path) {
+    let mut storage = write(format, file);
+    let mut third = rows(3);
+    third.transaction.origins.clear();
+    third.transaction.undoes = Some(id(77));
+    for rows in [rows(1), rows(2), third.clone()] {
+        must("finish", storage.finish(&rows));
+    }
+    let expected = [third.transaction, rows(2).transaction, rows(1).transaction];
+    assert_eq!(expected[1].undoes, Some(expected[2].id.clone()));
+    for storage in [storage, read(format, file)] {
+        let history = must("history", storage.history(9));
+        assert_eq!(history, expected, "origins in their order, what is undone even where nothing is known of it");
+    }
+}
+
+fn a_copy_is_a_record_of_its_own(format: &dyn StorageFormat, file: &Path, copy: &Path) {
+    let mut storage = write(format, file);
+    let mut first = rows(1);
+    first.installed = vec![row(installed("a"), &[data("opt/a/data/x")])];
+    must("finish", storage.finish(&first));
+    must("copying", storage.copy_to(copy));
+    let mut second = rows(2);
+    second.gone = vec![name("a")];
+    must("finish", storage.finish(&second));
+    let copied = read(format, copy);
+    assert_eq!(names(&*copied), ["a"], "a copy does not follow its record");
+    assert_eq!(must("files", copied.files(&name("a"))), [data("opt/a/data/x")]);
+    assert_eq!(must("history", copied.history(9)), [first.transaction]);
+
+    let mut third = rows(3);
+    third.installed = vec![row(installed("b"), &[])];
+    must("finishing in the copy", write(format, copy).finish(&third));
+    assert_eq!(names(&*storage), Vec::<String>::new(), "a record does not follow its copy");
+    must("copying over a copy", read(format, file).copy_to(copy));
+    assert_eq!(names(&*read(format, copy)), Vec::<String>::new(), "a copy takes the place of an older one");
+    assert!(!must("recorded", read(format, copy).recorded(&third.transaction.id)));
+    must_fail("copying a record over itself", storage.copy_to(file));
+    assert_eq!(must("history", storage.history(9)).len(), 2);
 }

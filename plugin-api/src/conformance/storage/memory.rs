@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hook::Grant;
-use crate::ident::{Family, PackageName};
+use crate::ident::{Family, PackageName, TransactionId};
 use crate::relpath::RelPath;
 use crate::storage::{
     Access, Approval, FileRecord, IndexEntry, IndexSummary, InstalledPackage, InstalledRow, MadeBy, PackageIndex, Rows,
@@ -48,6 +48,9 @@ impl StorageFormat for MemoryFormat {
 
     fn open_installed(&self, file: &Path, access: Access<'_>) -> Result<Box<dyn Storage>, StorageError> {
         let writable = matches!(access, Access::Write(_));
+        if writable {
+            self.files().installed.entry(file.to_owned()).or_default();
+        }
         Ok(Box::new(MemoryStorage { format: self.clone(), file: file.to_owned(), writable }))
     }
 
@@ -154,6 +157,23 @@ impl Storage for MemoryStorage {
         }
         record.history.push(rows.transaction.clone());
         self.format.files().installed.insert(self.file.clone(), record);
+        Ok(())
+    }
+
+    fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError> {
+        Ok(self.record().history.iter().any(|row| row.id == *id))
+    }
+
+    fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
+        if file == self.file {
+            return Err(self.refuse("it is the record itself"));
+        }
+        let mut files = self.format.files();
+        let Some(record) = files.installed.get(&self.file).cloned() else {
+            let message = format!("cannot copy {}", self.file.display());
+            return Err(StorageError::new(StorageErrorKind::NotFound, message));
+        };
+        files.installed.insert(file.to_owned(), record);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::ident::{Digest, Family, PackageName, TransactionId};
 use crate::relpath::RelPath;
 use crate::storage::{
-    FileKind, FileRecord, IndexEntry, InstalledPackage, InstalledRow, MadeBy, Reason, Rows, StorageError,
+    FileKind, FileRecord, IndexEntry, InstalledPackage, InstalledRow, MadeBy, Origin, Reason, Rows, StorageError,
     TransactionRow,
 };
 use crate::version::Version;
@@ -77,13 +77,24 @@ pub(super) fn row(package: InstalledPackage, files: &[FileRecord]) -> InstalledR
     InstalledRow { package, files: files.to_vec() }
 }
 
-/// A transaction that does nothing; each number has its own id.
+/// The id of the transaction of this number; a later one does not sort behind an earlier.
+pub(super) fn id(number: u64) -> TransactionId {
+    TransactionId::from_bytes((0xff00 - number).to_be_bytes())
+}
+
+/// A transaction that does nothing; each number has its own id, and an even one takes
+/// back the one before it.
 pub(super) fn rows(number: u64) -> Rows {
     let transaction = TransactionRow {
-        id: TransactionId::from_bytes((0xff00 - number).to_be_bytes()),
+        id: id(number),
         time: 1_700_000_000,
         command: "install".to_owned(),
         summary: vec![format!("installed \"{number}\""), "\n\u{1b}".to_owned()],
+        origins: vec![
+            Origin { package: name("zlib"), source: "http https://example.org/\"\u{202e}'; \n\u{fc}".to_owned() },
+            Origin { package: name("a"), source: String::new() },
+        ],
+        undoes: number.is_multiple_of(2).then(|| id(number - 1)),
     };
     Rows { transaction, gone: Vec::new(), installed: Vec::new(), approved: Vec::new() }
 }
