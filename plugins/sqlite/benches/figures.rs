@@ -70,7 +70,14 @@ fn rows(number: u64, packages: std::ops::Range<usize>, files: usize) -> Rows {
         })
         .collect();
     let id = TransactionId::from_bytes(number.to_be_bytes());
-    let transaction = TransactionRow { id, time: 1, command: "install".into(), summary: Vec::new() };
+    let transaction = TransactionRow {
+        id,
+        time: 1,
+        command: "install".into(),
+        summary: Vec::new(),
+        origins: Vec::new(),
+        undoes: None,
+    };
     Rows { transaction, gone: Vec::new(), installed, approved: Vec::new() }
 }
 
@@ -126,6 +133,33 @@ fn installed(folder: &Path) {
         median(19, |_| timed(|| read(&many).installed().unwrap())),
     );
     print("installed.db: open for writing, nothing to migrate", median(99, |_| timed(|| write(&many))));
+    beside_finish(folder, &fresh(0), &ten_thousand);
+}
+
+/// What a commit asks for besides, and what a reader pays for a writer that was killed.
+fn beside_finish(folder: &Path, file: &Path, ten_thousand: &Rows) {
+    let storage = write(file);
+    let id = &ten_thousand.transaction.id;
+    print("installed.db: recorded", median(99, |_| timed(|| assert!(storage.recorded(id).unwrap()))));
+    let copy = folder.join("copy.db");
+    print("installed.db: copy_to, 10,000 files", median(29, |_| timed(|| storage.copy_to(&copy).unwrap())));
+    let bytes = std::fs::read(file).unwrap();
+    print("floor: write of the same bytes", median(29, |_| timed(|| std::fs::write(&copy, &bytes).unwrap())));
+
+    let killed = folder.join("killed.db");
+    let living = rusqlite::Connection::open(file).unwrap();
+    living.execute_batch("PRAGMA cache_size=5; BEGIN IMMEDIATE; UPDATE files SET mode = 0").unwrap();
+    let journal = |file: &Path| file.with_extension("db-journal");
+    std::fs::copy(file, &killed).unwrap();
+    std::fs::copy(journal(file), journal(&killed)).unwrap();
+    let sizes = [&killed, &journal(&killed)].map(|file| file.metadata().unwrap().len());
+    let name: PackageName = "p77".parse().unwrap();
+    print(
+        &format!("installed.db: open + one package, half written, {} + {} bytes", sizes[0], sizes[1]),
+        median(29, |_| timed(|| assert!(read(&killed).package(&name).unwrap().is_some()))),
+    );
+    let reader = read(&killed);
+    print("installed.db: one package more of the same open", median(99, |_| timed(|| reader.package(&name).unwrap())));
 }
 
 fn entries() -> Vec<IndexEntry> {

@@ -10,6 +10,17 @@ use rusqlite::{ErrorCode, ffi};
 /// The characters of a path that an error shows.
 const SHOWN_PATH: usize = 300;
 
+/// What stands beside an error about a file whose last write was cut off.
+pub(crate) const CUT_OFF: &str = "a write to this file was cut off; the next command that may write to it puts it \
+    right, and reading works again then";
+
+/// Whether reading failed because a write was cut off, and only a writer may put the file right.
+pub(crate) fn is_cut_off(error: &StorageError) -> bool {
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    let code = cause.and_then(rusqlite::Error::sqlite_error);
+    code.is_some_and(|code| code.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
+}
+
 /// A file that is being worked on, by the name that errors give it.
 #[derive(Clone)]
 pub(crate) struct Subject {
@@ -31,6 +42,11 @@ impl Subject {
     /// The file is not what it should be.
     pub(crate) fn corrupt(&self, why: impl fmt::Display) -> StorageError {
         self.error(StorageErrorKind::Corrupt, "use").because(why.to_string())
+    }
+
+    /// The disk failed at `attempt`.
+    pub(crate) fn failed_at(&self, attempt: &str, error: std::io::Error) -> StorageError {
+        self.error(StorageErrorKind::Io, attempt).because(error)
     }
 
     /// SQLite failed at `attempt` ("read", "write to").
@@ -55,10 +71,7 @@ impl Subject {
             _ => StorageErrorKind::Io,
         };
         let hint = match (code.code, code.extended_code) {
-            (_, ffi::SQLITE_READONLY_ROLLBACK) => Some(
-                "a write to this file was cut off; the next command that may write to it puts it right, \
-                 and reading works again then",
-            ),
+            (_, ffi::SQLITE_READONLY_ROLLBACK) => Some(CUT_OFF),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
                 Some("another program is using the file; try again when it has ended")
             }

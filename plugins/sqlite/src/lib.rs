@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
 
+mod beside;
 mod failure;
 mod index;
 mod installed;
@@ -37,8 +38,9 @@ impl Plugin for SqlitePlugin {
 
 /// `index.db` and `installed.db`.
 ///
-/// The paths are opened by SQLite, which follows links: whoever names a file
-/// answers for the folders that lead to it.
+/// Whoever names a file answers for the folders that lead to it: links among them
+/// are followed. The record of installed packages, and what lies beside it, is never
+/// a link.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SqliteFormat;
 

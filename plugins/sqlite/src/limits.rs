@@ -31,5 +31,9 @@ pub(crate) const QUERY_TIME: Duration = Duration::from_secs(10);
 pub(crate) const VERIFY_TIME: Duration = Duration::from_secs(60);
 /// Instructions of SQLite's machine between two looks at the clock (M25).
 pub(crate) const INSTRUCTIONS: i32 = 10_000;
+/// A record and its journal that a reader copies to put the copy right: a disk full of copies (C24).
+pub(crate) const CUT_OFF_BYTES: u64 = 256 << 20;
+/// How often a reader looks again where files change under its eyes (C24).
+pub(crate) const CUT_OFF_TRIES: usize = 20;
 /// How long to wait for another program that is writing to installed.db (C24).
 pub(crate) const BUSY: Duration = Duration::from_secs(10);

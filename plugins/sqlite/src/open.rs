@@ -1,10 +1,12 @@
 //! Opening database files: flags, limits and the clock that stops a query.
 
 use std::fmt::Write as _;
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use packets_plugin_api::storage::{StorageError, StorageErrorKind};
@@ -30,6 +32,40 @@ pub(crate) fn size(subject: &Subject, file: &Path) -> Result<Option<u64>, Storag
     }
 }
 
+/// Where a file of this machine's own is: its folder without links, for whoever names
+/// a file answers for the folders that lead to it, and its name, which is never one.
+pub(crate) fn place(subject: &Subject, file: &Path) -> Result<PathBuf, StorageError> {
+    let file = absolute(subject, file)?;
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(subject.corrupt("not a regular file"));
+    };
+    folder.canonicalize().map(|folder| folder.join(name)).map_err(|error| subject.failed_at("open", error))
+}
+
+/// The regular file of this machine's own at `place`; none where there is nothing.
+pub(crate) fn own_size(subject: &Subject, place: &Path) -> Result<Option<Metadata>, StorageError> {
+    match place.symlink_metadata() {
+        Ok(data) if data.is_file() => Ok(Some(data)),
+        Ok(_) => Err(subject.corrupt("not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(subject.failed_at("open", error)),
+    }
+}
+
+/// Whether SQLite may hold locks in this process: the kernel lets go of all that a
+/// process holds on a file when it closes any handle of that file.
+static LOCKS: RwLock<()> = RwLock::new(());
+
+/// Held while SQLite works with a file of this machine's own.
+pub(crate) fn working() -> RwLockReadGuard<'static, ()> {
+    LOCKS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held while such a file is opened and closed without SQLite.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    LOCKS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Switches off what no file of ours has, whatever a file says: triggers, views,
 /// functions called from the schema, writes to the schema.
 fn harden(connection: &Connection) -> rusqlite::Result<()> {
@@ -49,7 +85,8 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Opens a file of this machine's own, for reading or for both.
+/// Opens a file of this machine's own, for reading or for both. Neither it nor what
+/// SQLite keeps beside it is ever a link that is followed.
 pub(crate) fn own(subject: &Subject, file: &Path, write: bool) -> Result<Connection, StorageError> {
     let access = if write {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
@@ -57,13 +94,14 @@ pub(crate) fn own(subject: &Subject, file: &Path, write: bool) -> Result<Connect
         OpenFlags::SQLITE_OPEN_READ_ONLY
     };
     let open = |path: PathBuf| {
-        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(path, access)?;
         harden(&connection)?;
         connection.busy_timeout(limits::BUSY)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     };
-    open(absolute(subject, file)?).map_err(subject.failed("open"))
+    open(place(subject, file)?).map_err(subject.failed("open"))
 }
 
 /// Opens a file that comes from outside: for reading, with no lock and nothing

@@ -16,60 +16,15 @@ use std::thread;
 use std::time::Duration;
 
 use packets_plugin_api::conformance::storage::NothingToAdopt;
-use packets_plugin_api::ident::{Digest, PackageName, TransactionId};
+use packets_plugin_api::ident::{Digest, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    Access, Adopted, Adopter, FileKind, FileRecord, InstalledPackage, InstalledRow, MadeBy, Reason, Rows, Storage,
-    StorageError, StorageErrorKind, StorageFormat, TransactionRow,
+    Access, Adopted, Adopter, FileKind, FileRecord, InstalledPackage, MadeBy, Origin, Reason, StorageError,
+    StorageErrorKind, StorageFormat,
 };
 use rusqlite::Connection;
+use support::record::{content, link, name, package, read, rows, write};
 use support::{FORMAT, INSTALLED_V1, database, run, whole};
-
-fn name(text: &str) -> PackageName {
-    text.parse().unwrap()
-}
-
-fn read(file: &Path) -> Box<dyn Storage> {
-    FORMAT.open_installed(file, Access::Read).unwrap()
-}
-
-fn write(file: &Path) -> Box<dyn Storage> {
-    FORMAT.open_installed(file, Access::Write(&NothingToAdopt)).unwrap()
-}
-
-fn package(text: &str) -> InstalledPackage {
-    InstalledPackage {
-        name: name(text),
-        alias: None,
-        version: "1.0".parse().unwrap(),
-        description: String::new(),
-        requires: Vec::new(),
-        conflicts: Vec::new(),
-        provides: Vec::new(),
-        family: "".parse().unwrap(),
-        serial: 1,
-        digest: Some(Digest::from_bytes([1; 32])),
-        reason: Reason::Asked,
-        folder: format!("opt/packets/{text}").parse().unwrap(),
-        installed_at: 5,
-        installed_size: 6,
-    }
-}
-
-fn link(text: &str) -> FileRecord {
-    let kind = FileKind::Symlink { asked: "/x".to_owned(), stored: "../x".to_owned() };
-    FileRecord { path: text.parse().unwrap(), made_by: MadeBy::Hook, kind, displaced: None }
-}
-
-fn rows(number: u64, installed: Vec<InstalledPackage>) -> Rows {
-    let id = TransactionId::from_bytes(number.to_be_bytes());
-    let transaction = TransactionRow { id, time: 1, command: "install".to_owned(), summary: vec!["a line".to_owned()] };
-    let row = |package: InstalledPackage| {
-        let files = vec![link(&format!("usr/bin/{}", package.name))];
-        InstalledRow { package, files }
-    };
-    Rows { transaction, gone: Vec::new(), installed: installed.into_iter().map(row).collect(), approved: Vec::new() }
-}
 
 /// Answers for every package, and remembers which it was asked for.
 #[derive(Default)]
@@ -231,7 +186,7 @@ fn v1s_column_follows_what_is_installed() {
 #[test]
 fn later_schemas_are_refused() {
     let home = tempfile::tempdir().unwrap();
-    for version in [2, 99, -1] {
+    for version in [3, 99, -1] {
         let file = home.path().join(format!("{version}.db"));
         drop(write(&file));
         run(&file, &format!("PRAGMA user_version = {version}"));
@@ -318,38 +273,6 @@ fn c24_damaged_rows_are_named() {
     }
 }
 
-/// A record and its journal as a crash leaves them in the middle of a write.
-fn crashed(folder: &Path) -> PathBuf {
-    let living = folder.join("living.db");
-    write(&living).finish(&rows(1, (0..300).map(|at| package(&format!("p{at}"))).collect())).unwrap();
-    let connection = Connection::open(&living).unwrap();
-    connection.execute_batch("PRAGMA cache_size=1; BEGIN IMMEDIATE; UPDATE packages SET version = '6.6.6'; UPDATE files SET made_by = 'data';").unwrap();
-    let file = folder.join("installed.db");
-    fs::copy(&living, &file).unwrap();
-    fs::copy(folder.join("living.db-journal"), folder.join("installed.db-journal")).unwrap();
-    file
-}
-
-#[test]
-fn c24_a_journal_that_a_crash_left() {
-    let home = tempfile::tempdir().unwrap();
-    let file = crashed(home.path());
-    let before = fs::read(&file).unwrap();
-    assert!(before.windows(5).any(|part| part == b"6.6.6"), "half of the write is in the file");
-    let error = FORMAT.open_installed(&file, Access::Read).unwrap_err();
-    assert_eq!(error.kind, StorageErrorKind::Io, "C24 {}", whole(&error));
-    assert!(error.hint.as_ref().unwrap().contains("cut off"), "C24 {}", whole(&error));
-    assert!(fs::read(&file).unwrap() == before, "C24: a reader puts nothing right");
-    let storage = write(&file);
-    for storage in [storage, read(&file)] {
-        let installed = storage.installed().unwrap();
-        assert_eq!(installed.len(), 300);
-        assert!(installed.iter().all(|package| package.version.as_str() == "1.0"), "C24: the old state, whole");
-        assert_eq!(storage.files(&name("p7")).unwrap()[0].made_by, MadeBy::Hook);
-    }
-    assert!(!home.path().join("installed.db-journal").exists());
-}
-
 #[test]
 fn c24_journals_that_hold_nothing() {
     let home = tempfile::tempdir().unwrap();
@@ -360,29 +283,6 @@ fn c24_journals_that_hold_nothing() {
         assert_eq!(read(&file).installed().unwrap().len(), 1, "C24");
         assert_eq!(write(&file).installed().unwrap().len(), 1, "C24");
     }
-}
-
-#[test]
-fn c20_readers_wait_for_a_writer_and_see_all_or_nothing() {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("installed.db");
-    drop(write(&file));
-    let path = file.clone();
-    let writer = thread::spawn(move || {
-        for number in 1..=30 {
-            let mut next = rows(number, (0..20).map(|at| package(&format!("n{number}-{at}"))).collect());
-            next.gone = (0..20).filter(|_| number > 1).map(|at| name(&format!("n{}-{at}", number - 1))).collect();
-            write(&path).finish(&next).unwrap();
-        }
-    });
-    while !writer.is_finished() {
-        let installed = read(&file).installed().unwrap();
-        let of = |package: &InstalledPackage| package.name.as_str().split_once('-').unwrap().0.to_owned();
-        assert!(installed.is_empty() || installed.len() == 20, "C20: {} packages", installed.len());
-        assert!(installed.windows(2).all(|pair| of(&pair[0]) == of(&pair[1])), "C20: of one transaction");
-    }
-    writer.join().unwrap();
-    assert_eq!(read(&file).history(99).unwrap().len(), 30);
 }
 
 #[test]
@@ -453,5 +353,100 @@ fn odd_paths_are_paths() {
         write(&file).finish(&rows(1, vec![package("a")])).unwrap();
         assert!(file.is_file(), "{odd}");
         assert_eq!(read(&file).installed().unwrap().len(), 1, "{odd}");
+    }
+}
+
+/// A record as the schema with the number 1 had it, with one package and one transaction.
+fn number_1(folder: &Path) -> PathBuf {
+    let schema = include_str!("../src/schema/1.sql");
+    let rows = "INSERT INTO packages VALUES('a', '1', '', 'a', '', 1);
+        INSERT INTO package_details VALUES(1, 'a', '', '[]', '[]', '[]', NULL, 'asked', 'opt/a', 5, 6);
+        INSERT INTO files VALUES(1, 'usr/bin/a', 'hook', 'symlink', NULL, NULL, NULL, '/x', '../x', NULL);
+        INSERT INTO transactions VALUES(4, '00000000000000aa', 1, 'install', '[\"a line\"]');
+        PRAGMA user_version = 1;";
+    database(folder, "installed.db", &format!("{INSTALLED_V1}{schema}{rows}"))
+}
+
+#[test]
+fn number_1_is_read_as_it_is_and_becomes_2() {
+    let home = tempfile::tempdir().unwrap();
+    let file = number_1(home.path());
+    let before = fs::read(&file).unwrap();
+    let reader = read(&file);
+    let old = content(&*reader);
+    let history = reader.history(9).unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!((history[0].origins.len(), &history[0].undoes, history[0].command.as_str()), (0, &None, "install"));
+    assert!(reader.recorded(&history[0].id).unwrap());
+    reader.copy_to(&home.path().join("copy.db")).unwrap();
+    assert!(fs::read(&file).unwrap() == before, "reading migrates nothing");
+
+    let mut storage = write(&file);
+    assert!(content(&*storage) == old, "a migration changes nothing that was recorded");
+    let number = |file: &Path| -> i64 {
+        Connection::open(file).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((number(&file), number(&home.path().join("copy.db"))), (2, 1));
+    let mut next = rows(7, vec![package("b")]);
+    next.transaction.undoes = Some(history[0].id.clone());
+    next.transaction.origins = vec![Origin { package: name("b"), source: "there".to_owned() }];
+    storage.finish(&next).unwrap();
+    assert_eq!(read(&file).history(1).unwrap(), [next.transaction]);
+    assert_eq!(reader.history(9).unwrap().len(), 2, "a reader from before the migration goes on");
+}
+
+#[test]
+fn each_way_to_the_newest_schema_ends_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let schema = |file: &Path| -> Vec<(String, String)> {
+        let connection = Connection::open(file).unwrap();
+        let mut statement =
+            connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let new = home.path().join("new.db");
+    drop(write(&new));
+    for make in [v1, number_1] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = make(folder.path());
+        FORMAT.open_installed(&file, Access::Write(&Host::default())).unwrap();
+        assert_eq!(schema(&file), schema(&new));
+    }
+}
+
+#[test]
+fn a_migration_from_number_1_is_whole_or_not_at_all() {
+    let home = tempfile::tempdir().unwrap();
+    let file = number_1(home.path());
+    run(&file, "INSERT INTO packages VALUES('new', '1', '', 'new', '', 9)");
+    let before = fs::read(&file).unwrap();
+    let host = Host { fails_for: Some("new"), ..Host::default() };
+    FORMAT.open_installed(&file, Access::Write(&host)).unwrap_err();
+    assert!(fs::read(&file).unwrap() == before, "a failed adoption takes the new columns back");
+    FORMAT.open_installed(&file, Access::Write(&Host::default())).unwrap();
+    assert_eq!(read(&file).files(&name("new")).unwrap().len(), 2);
+}
+
+#[test]
+fn c24_damaged_rows_of_the_history_are_named() {
+    let home = tempfile::tempdir().unwrap();
+    let good = home.path().join("good.db");
+    write(&good).finish(&rows(0xab, vec![package("a")])).unwrap();
+    for sql in [
+        "origins = 'x'",
+        "origins = '[{\"package\": \"../x\", \"source\": \"\"}]'",
+        "origins = '[{\"package\": \"x\"}]'",
+        "origins = x'00'",
+        "undoes = 'the last one'",
+        "undoes = 5.5",
+        "id = '../../etc'",
+        "summary = '{}'",
+    ] {
+        let file = home.path().join("bad.db");
+        fs::copy(&good, &file).unwrap();
+        run(&file, &format!("UPDATE transactions SET {sql}"));
+        let error = read(&file).history(9).expect_err(sql);
+        assert_eq!(error.kind, StorageErrorKind::Corrupt, "C24 {sql}");
+        assert!(whole(&error).contains("damaged"), "C24 {sql}: {}", whole(&error));
     }
 }

@@ -1,11 +1,12 @@
 //! Recording a transaction.
 
 use packets_plugin_api::hook::Grant;
-use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::storage::{
     Approval, FileKind, FileRecord, InstalledPackage, InstalledRow, Rows, StorageError, TransactionRow,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
 
 use super::{rows as selected, select};
 use crate::failure::Subject;
@@ -24,13 +25,14 @@ const INSERT_FILE: &str = "INSERT INTO files(package, path, made_by, kind, mode,
 
 const INSERT_APPROVAL: &str = "INSERT OR REPLACE INTO approvals(name, family, approved) VALUES (?1, ?2, ?3)";
 
-const INSERT_TRANSACTION: &str = "INSERT INTO transactions(id, time, command, summary) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_TRANSACTION: &str =
+    "INSERT INTO transactions(id, time, command, summary, origins, undoes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// Records `rows` in one SQLite transaction; a transaction that is recorded already changes nothing.
 pub(super) fn finish(subject: &Subject, connection: &mut Connection, rows: &Rows) -> Result<(), StorageError> {
     let failed = subject.failed("write to");
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-    if is_recorded(&transaction, &rows.transaction).map_err(&failed)? {
+    if is_recorded(&transaction, &rows.transaction.id).map_err(&failed)? {
         return Ok(());
     }
     write(&transaction, rows).map_err(&failed)?;
@@ -38,8 +40,9 @@ pub(super) fn finish(subject: &Subject, connection: &mut Connection, rows: &Rows
     transaction.commit().map_err(&failed)
 }
 
-fn is_recorded(transaction: &Transaction<'_>, row: &TransactionRow) -> rusqlite::Result<bool> {
-    transaction.prepare_cached("SELECT 1 FROM transactions WHERE id = ?1")?.exists([row.id.as_str()])
+/// Whether a transaction is in the file.
+pub(super) fn is_recorded(connection: &Connection, id: &TransactionId) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM transactions WHERE id = ?1")?.exists([id.as_str()])
 }
 
 fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
@@ -62,13 +65,17 @@ fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
     for approval in &rows.approved {
         write_approval(transaction, approval)?;
     }
-    let row = &rows.transaction;
-    let summary = json_list(&row.summary);
+    write_transaction(transaction, &rows.transaction)
+}
+
+fn write_transaction(transaction: &Transaction<'_>, row: &TransactionRow) -> rusqlite::Result<()> {
     transaction.prepare_cached(INSERT_TRANSACTION)?.execute(params![
         row.id.as_str(),
         number(row.time)?,
         row.command,
-        summary
+        json_list(&row.summary),
+        json(&row.origins)?,
+        row.undoes.as_ref().map(TransactionId::as_str),
     ])?;
     Ok(())
 }
@@ -137,10 +144,12 @@ fn write_approval(transaction: &Transaction<'_>, approval: &Approval) -> rusqlit
         transaction.prepare_cached("DELETE FROM approvals WHERE name = ?1 AND family = ?2")?.execute([name, family])?;
         return Ok(());
     }
-    let grant = serde_json::to_string(&approval.grant)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    transaction.prepare_cached(INSERT_APPROVAL)?.execute([name, family, &grant])?;
+    transaction.prepare_cached(INSERT_APPROVAL)?.execute([name, family, &json(&approval.grant)?])?;
     Ok(())
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Fills v1's column `dependencies` of every package with the names of those that

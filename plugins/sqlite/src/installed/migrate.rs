@@ -14,6 +14,9 @@ const UNADOPTED: &str = " WHERE d.id IS NULL ORDER BY p.realname";
 /// Details of packages that are gone: version 1 removed them after the migration.
 const ORPHANS: &str = "SELECT realname FROM package_details WHERE realname NOT IN (SELECT realname FROM packages)";
 
+/// What leads from each number of the schema to the next, from version 1's table on.
+pub(super) const STEPS: [&str; 2] = [include_str!("../schema/1.sql"), include_str!("../schema/2.sql")];
+
 /// Brings the file to the newest schema and adopts what version 1 installed, in
 /// one SQLite transaction; a file that needs neither is only read.
 pub(super) fn migrate(
@@ -21,7 +24,7 @@ pub(super) fn migrate(
     connection: &mut Connection,
     adopter: &dyn Adopter,
 ) -> Result<(), StorageError> {
-    if layout(subject, connection)? == Layout::Current
+    if layout(subject, connection)? == Layout::CURRENT
         && unadopted(subject, connection)?.is_empty()
         && orphans(subject, connection)?.is_empty()
     {
@@ -31,13 +34,7 @@ pub(super) fn migrate(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
     // Asked again behind the lock: another program may have been quicker.
     let found = layout(subject, &transaction)?;
-    if found == Layout::Empty {
-        transaction.execute_batch(include_str!("../schema/v1.sql")).map_err(&failed)?;
-    }
-    if found != Layout::Current {
-        transaction.execute_batch(include_str!("../schema/1.sql")).map_err(&failed)?;
-        transaction.execute_batch("PRAGMA user_version = 1").map_err(&failed)?;
-    }
+    bring_to_newest(&transaction, found).map_err(&failed)?;
     for name in orphans(subject, &transaction)? {
         super::finish::remove_details(&transaction, &name).map_err(&failed)?;
     }
@@ -46,6 +43,19 @@ pub(super) fn migrate(
         adopt(&transaction, package, &adopted).map_err(&failed)?;
     }
     transaction.commit().map_err(&failed)
+}
+
+fn bring_to_newest(transaction: &Transaction<'_>, found: Layout) -> rusqlite::Result<()> {
+    if found == Layout::Empty {
+        transaction.execute_batch(include_str!("../schema/v1.sql"))?;
+    }
+    let number = if let Layout::Number(number) = found { number } else { 0 };
+    for (to, sql) in (1..).zip(STEPS) {
+        if to > number {
+            transaction.execute_batch(&format!("{sql} PRAGMA user_version = {to};"))?;
+        }
+    }
+    Ok(())
 }
 
 fn unadopted(subject: &Subject, connection: &Connection) -> Result<Vec<InstalledPackage>, StorageError> {

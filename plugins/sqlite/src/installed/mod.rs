@@ -1,13 +1,16 @@
 //! `installed.db`: what is installed on this machine.
 
+mod copy;
+mod cut_off;
 mod finish;
 mod migrate;
 mod rows;
 
+use std::cell::RefCell;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use packets_plugin_api::ident::{Family, PackageName};
+use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
     Adopter, Approval, FileRecord, InstalledPackage, MadeBy, Rows, Storage, StorageError, StorageErrorKind,
@@ -15,12 +18,14 @@ use packets_plugin_api::storage::{
 };
 use rusqlite::{Connection, Params, Row};
 
-use crate::failure::Subject;
-use crate::open;
+use crate::failure::{Subject, is_cut_off};
+use crate::limits;
 use crate::value::{Values, parse_row};
+use crate::{beside, open};
+use cut_off::PutRight;
 
 /// The newest `user_version` that this program knows.
-const NEWEST: i64 = 1;
+const NEWEST: i64 = migrate::STEPS.len() as i64;
 
 /// What is in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,76 +34,159 @@ enum Layout {
     Empty,
     /// Version 1's table alone.
     V1,
-    /// All tables.
-    Current,
+    /// All tables that the schema of this number has.
+    Number(i64),
+}
+
+impl Layout {
+    const CURRENT: Self = Self::Number(NEWEST);
+}
+
+/// How the file is held.
+enum Handle {
+    /// It is not there.
+    Absent,
+    Open(Connection),
+    /// It is opened anew each time: a connection whose write failed may go on seeing it.
+    Closed,
 }
 
 /// The record of what is installed.
 pub(crate) struct InstalledDb {
     subject: Subject,
-    /// None for a file that is not there.
-    connection: Option<Connection>,
+    /// The file, its folder without links.
+    place: PathBuf,
+    file: Handle,
+    /// For a reader: the record without the write that was cut off, while one is.
+    put_right: RefCell<Option<PutRight>>,
     layout: Layout,
     writable: bool,
 }
 
 impl InstalledDb {
+    fn absent(subject: Subject, place: PathBuf) -> Self {
+        let put_right = RefCell::new(None);
+        Self { subject, place, file: Handle::Absent, put_right, layout: Layout::Empty, writable: false }
+    }
+
     /// Opens for reading; nothing is created or changed.
     pub(crate) fn read(file: &Path) -> Result<Self, StorageError> {
-        let subject = Subject::new("the record of installed packages", file);
-        if open::size(&subject, file)?.is_none() {
-            return Ok(Self { subject, connection: None, layout: Layout::Empty, writable: false });
+        let subject = subject(file);
+        if open::own_size(&subject, file)?.is_none() {
+            return Ok(Self::absent(subject, file.to_owned()));
         }
-        let connection = open::own(&subject, file, false)?;
-        let layout = layout(&subject, &connection)?;
-        Ok(Self { subject, connection: Some(connection), layout, writable: false })
+        let place = open::place(&subject, file)?;
+        beside::check(&subject, &place)?;
+        let connection = open::own(&subject, &place, false)?;
+        let mut record = Self { file: Handle::Open(connection), ..Self::absent(subject, place) };
+        let layout = record.ask(|connection| layout(&record.subject, connection))?;
+        record.layout = layout.unwrap_or(Layout::Empty);
+        Ok(record)
     }
 
     /// Opens for writing: created where it is not there, migrated where version 1 wrote it.
     pub(crate) fn write(file: &Path, adopter: &dyn Adopter) -> Result<Self, StorageError> {
-        let subject = Subject::new("the record of installed packages", file);
-        open::size(&subject, file)?;
-        let mut connection = open::own(&subject, file, true)?;
+        let subject = subject(file);
+        let place = open::place(&subject, file)?;
+        let mut connection = Self::open_for_writing(&subject, &place)?;
+        let _working = open::working();
+        migrate::migrate(&subject, &mut connection, adopter)?;
+        let file = Handle::Open(connection);
+        Ok(Self { file, layout: Layout::CURRENT, writable: true, ..Self::absent(subject, place) })
+    }
+
+    fn open_for_writing(subject: &Subject, place: &Path) -> Result<Connection, StorageError> {
+        open::own_size(subject, place)?;
+        // A journal that does not fit would be written into the record: a copy is tried first.
+        if beside::check(subject, place)?
+            && let Err(error) = Self::read(place)
+            && error.kind == StorageErrorKind::Corrupt
+        {
+            return Err(error);
+        }
+        let _working = open::working();
+        let connection = open::own(subject, place, true)?;
         // What a later version wrote is refused before anything is set.
-        layout(&subject, &connection)?;
+        layout(subject, &connection)?;
         connection
             .execute_batch("PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;")
             .map_err(subject.failed("write to"))?;
-        migrate::migrate(&subject, &mut connection, adopter)?;
-        Ok(Self { subject, connection: Some(connection), layout: Layout::Current, writable: true })
+        Ok(connection)
+    }
+
+    /// The answer from the file as it is now; none for a file that is not there.
+    ///
+    /// Where a write was cut off and this is a reader, it comes from a copy that was
+    /// put right. The file itself is asked first each time: a writer may have put it
+    /// right, and SQLite takes a journal that is just going for one that was left.
+    fn ask<T>(&self, question: impl Fn(&Connection) -> Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+        let connection = match &self.file {
+            Handle::Absent => return Ok(None),
+            Handle::Open(connection) => connection,
+            Handle::Closed => return Self::read(&self.place)?.ask(question),
+        };
+        let ask = |connection: &Connection| {
+            let _working = open::working();
+            question(connection)
+        };
+        let mut put_right = self.put_right.borrow_mut();
+        for _ in 0..limits::CUT_OFF_TRIES {
+            match ask(connection) {
+                Err(error) if is_cut_off(&error) && !self.writable => {}
+                answer => return answer.map(Some),
+            }
+            if put_right.as_ref().and_then(|copy| copy.current(&self.place)).is_none() {
+                *put_right = PutRight::copy_of(&self.subject, &self.place)?;
+            }
+            if let Some(copy) = put_right.as_ref().and_then(|copy| copy.current(&self.place)) {
+                return ask(copy).map(Some);
+            }
+        }
+        ask(connection).map(Some)
     }
 
     /// The rows of a statement, each parsed; errors name a row by its column `label`.
     fn find<T>(
         &self,
         sql: &str,
-        parameters: impl Params,
+        parameters: impl Params + Clone,
         label: usize,
         parse: impl Fn(Values<'_>) -> Result<T, crate::value::BadValue>,
     ) -> Result<Vec<T>, StorageError> {
-        let Some(connection) = &self.connection else { return Ok(Vec::new()) };
-        select(&self.subject, connection, sql, parameters, |row| parse_row(&self.subject, row, label, &parse))
+        let found = self.ask(|connection| {
+            select(&self.subject, connection, sql, parameters.clone(), |row| {
+                parse_row(&self.subject, row, label, &parse)
+            })
+        });
+        Ok(found?.unwrap_or_default())
     }
 
     /// The same, where only our own tables can answer.
     fn find_in_ours<T>(
         &self,
         sql: &str,
-        parameters: impl Params,
+        parameters: impl Params + Clone,
         label: usize,
         parse: impl Fn(Values<'_>) -> Result<T, crate::value::BadValue>,
     ) -> Result<Vec<T>, StorageError> {
-        if self.layout == Layout::Current { self.find(sql, parameters, label, parse) } else { Ok(Vec::new()) }
+        match self.layout {
+            Layout::Number(_) => self.find(sql, parameters, label, parse),
+            Layout::Empty | Layout::V1 => Ok(Vec::new()),
+        }
     }
 
-    fn packages(&self, rest: &str, parameters: impl Params) -> Result<Vec<InstalledPackage>, StorageError> {
+    fn packages(&self, rest: &str, parameters: impl Params + Clone) -> Result<Vec<InstalledPackage>, StorageError> {
         let select = match self.layout {
             Layout::Empty => return Ok(Vec::new()),
             Layout::V1 => rows::SELECT_V1_PACKAGES,
-            Layout::Current => rows::SELECT_PACKAGES,
+            Layout::Number(_) => rows::SELECT_PACKAGES,
         };
         self.find(&format!("{select}{rest}"), parameters, 0, rows::package)
     }
+}
+
+fn subject(file: &Path) -> Subject {
+    Subject::new("the record of installed packages", file)
 }
 
 /// Everything that a statement selects.
@@ -125,7 +213,7 @@ fn layout(subject: &Subject, connection: &Connection) -> Result<Layout, StorageE
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&failed)?;
     match version {
         0 => {}
-        1..=NEWEST => return Ok(Layout::Current),
+        1..=NEWEST => return Ok(Layout::Number(version)),
         _ => {
             return Err(subject
                 .error(StorageErrorKind::Unknown, "use")
@@ -170,14 +258,35 @@ impl Storage for InstalledDb {
 
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.find_in_ours(rows::SELECT_HISTORY, [most], 0, rows::transaction)
+        let select = if self.layout == Layout::Number(1) { rows::SELECT_HISTORY_1 } else { rows::SELECT_HISTORY };
+        self.find_in_ours(select, [most], 0, rows::transaction)
     }
 
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError> {
-        match &mut self.connection {
-            Some(connection) if self.writable => finish::finish(&self.subject, connection, rows),
-            _ => Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading")),
+        if !self.writable {
+            return Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading"));
         }
+        let mut connection = match std::mem::replace(&mut self.file, Handle::Closed) {
+            Handle::Open(connection) => connection,
+            Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
+        };
+        let _working = open::working();
+        finish::finish(&self.subject, &mut connection, rows)?;
+        self.file = Handle::Open(connection);
+        Ok(())
+    }
+
+    fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError> {
+        if !matches!(self.layout, Layout::Number(_)) {
+            return Ok(false);
+        }
+        let is_recorded = |connection: &Connection| finish::is_recorded(connection, id);
+        Ok(self.ask(|connection| is_recorded(connection).map_err(self.subject.failed("read")))?.unwrap_or(false))
+    }
+
+    fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
+        self.ask(|connection| copy::copy(&self.subject, connection, &self.place, file))?
+            .ok_or_else(|| self.subject.error(StorageErrorKind::NotFound, "copy"))
     }
 }
 
@@ -192,10 +301,17 @@ mod tests {
     use std::time::Duration;
 
     use packets_plugin_api::conformance::storage::NothingToAdopt;
-    use packets_plugin_api::ident::{Digest, TransactionId};
+    use packets_plugin_api::ident::Digest;
     use packets_plugin_api::storage::{FileKind, InstalledRow, Reason};
 
     use super::*;
+
+    impl InstalledDb {
+        fn connection(&self) -> &Connection {
+            let Handle::Open(connection) = &self.file else { panic!("it is open") };
+            connection
+        }
+    }
 
     fn rows(number: u64, files: usize) -> Rows {
         let file = |at: usize| FileRecord {
@@ -221,7 +337,14 @@ mod tests {
             installed_size: 0,
         };
         let id = TransactionId::from_bytes(number.to_be_bytes());
-        let transaction = TransactionRow { id, time: 0, command: "install".to_owned(), summary: Vec::new() };
+        let transaction = TransactionRow {
+            id,
+            time: 0,
+            command: "install".to_owned(),
+            summary: Vec::new(),
+            origins: Vec::new(),
+            undoes: None,
+        };
         let installed = vec![InstalledRow { package, files: (0..files).map(file).collect() }];
         Rows { transaction, gone: Vec::new(), installed, approved: Vec::new() }
     }
@@ -234,16 +357,16 @@ mod tests {
         storage.finish(&rows(1, 10)).unwrap();
         let limit = |storage: &InstalledDb, pages: u32| {
             let sql = format!("PRAGMA max_page_count = {pages}; PRAGMA cache_size = 5;");
-            storage.connection.as_ref().unwrap().execute_batch(&sql).unwrap();
+            storage.connection().execute_batch(&sql).unwrap();
         };
         limit(&storage, 60);
         let error = storage.finish(&rows(2, 10_000)).unwrap_err();
         assert_eq!(error.kind, StorageErrorKind::Io, "C24 FULL {error}");
         assert!(error.hint.is_some());
-        limit(&storage, 1_000_000);
         for storage in [&storage, &InstalledDb::read(&file).unwrap()] {
             assert_eq!(storage.installed().unwrap().len(), 1, "C24 FULL: all of it is as it was");
             assert_eq!(storage.history(9).unwrap().len(), 1);
+            assert!(!storage.recorded(&rows(2, 0).transaction.id).unwrap());
         }
         storage.finish(&rows(2, 10_000)).unwrap();
         assert_eq!(storage.files(&"p2".parse().unwrap()).unwrap().len(), 10_000);
@@ -258,13 +381,14 @@ mod tests {
         let other = Connection::open(&file).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         for connection in [&storage, &reader] {
-            connection.connection.as_ref().unwrap().busy_timeout(Duration::from_millis(20)).unwrap();
+            connection.connection().busy_timeout(Duration::from_millis(20)).unwrap();
         }
         for error in [storage.finish(&rows(1, 1)).unwrap_err(), reader.installed().unwrap_err()] {
             assert_eq!(error.kind, StorageErrorKind::Io, "C24 BUSY {error}");
             assert!(error.hint.unwrap().contains("another program"));
         }
         other.execute_batch("ROLLBACK").unwrap();
+        assert!(!storage.recorded(&rows(1, 1).transaction.id).unwrap());
         storage.finish(&rows(1, 1)).unwrap();
         assert_eq!(reader.installed().unwrap().len(), 1);
     }
@@ -273,7 +397,7 @@ mod tests {
     fn writes_are_durable_and_readable_by_all() {
         let home = tempfile::tempdir().unwrap();
         let storage = InstalledDb::write(&home.path().join("installed.db"), &NothingToAdopt).unwrap();
-        let connection = storage.connection.as_ref().unwrap();
+        let connection = storage.connection();
         let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
         assert_eq!(ask("PRAGMA journal_mode"), "delete".to_owned().into());
         assert_eq!(ask("PRAGMA synchronous"), 3.into(), "EXTRA");
@@ -284,7 +408,7 @@ mod tests {
     fn look_ups_use_indexes() {
         let home = tempfile::tempdir().unwrap();
         let storage = InstalledDb::write(&home.path().join("installed.db"), &NothingToAdopt).unwrap();
-        let connection = storage.connection.as_ref().unwrap();
+        let connection = storage.connection();
         for sql in [
             rows::SELECT_FILES,
             rows::SELECT_OWNERS,

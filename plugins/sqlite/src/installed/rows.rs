@@ -27,7 +27,11 @@ pub(super) const SELECT_APPROVALS: &str =
     "SELECT name, family, approved FROM approvals WHERE name = ?1 AND family = ?2";
 
 pub(super) const SELECT_HISTORY: &str =
-    "SELECT id, time, command, summary FROM transactions ORDER BY number DESC LIMIT ?1";
+    "SELECT id, time, command, summary, origins, undoes FROM transactions ORDER BY number DESC LIMIT ?1";
+
+/// The same of the schema with the number 1.
+pub(super) const SELECT_HISTORY_1: &str =
+    "SELECT id, time, command, summary, NULL, NULL FROM transactions ORDER BY number DESC LIMIT ?1";
 
 /// What can be in one list; the file is this machine's own.
 const MOST: usize = 1_000_000;
@@ -142,10 +146,14 @@ pub(super) fn approval(values: Values<'_>) -> Result<Approval, BadValue> {
 }
 
 pub(super) fn transaction(values: Values<'_>) -> Result<TransactionRow, BadValue> {
+    const ORIGINS: Column = Column(4, "origins");
+    let origins = values.optional_text(ORIGINS)?.unwrap_or("[]");
     Ok(TransactionRow {
         id: values.parsed(Column(0, "id"))?,
         time: values.number(Column(1, "time"))?,
         command: values.text(Column(2, "command"))?.to_owned(),
         summary: values.list(Column(3, "summary"), MOST)?,
+        origins: serde_json::from_str(origins).map_err(|error| BadValue::new(ORIGINS, error))?,
+        undoes: values.optional_parsed(Column(5, "undoes"))?,
     })
 }

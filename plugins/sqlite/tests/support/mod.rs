@@ -1,6 +1,9 @@
 //! Files as version 1, or an attacker, would write them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod crash;
+pub(crate) mod record;
+
 use std::path::{Path, PathBuf};
 
 use packets_plugin_api::storage::{IndexEntry, StorageError};
