@@ -15,7 +15,7 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use packets_plugin_api::relpath::RelPath;
-use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxAttributes, StatxFlags};
 
 /// Folders inside folders that [`Folder::remove_tree`] follows at most; each costs a handle.
 const MAX_TREE_DEPTH: usize = 512;
@@ -93,8 +93,14 @@ pub enum Rename {
     Keep,
     /// Replaces it.
     Replace,
-    /// Swaps the two; both must be there. [`io::ErrorKind::InvalidInput`] where the file system cannot.
+    /// Swaps the two; both must be there. Where the file system or the kernel cannot, the error is one
+    /// that [`is_unsupported`] knows.
     Exchange,
+}
+
+/// Whether a rename failed because the file system or the kernel does not know its kind.
+pub fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 fn single(name: &OsStr) -> io::Result<&OsStr> {
@@ -347,6 +353,79 @@ impl Folder {
     pub fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.0)?)
     }
+
+    /// Makes everything durable that was written to this folder's file system. A write that
+    /// failed since this handle was opened is reported here, and once.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        Ok(fs::syncfs(&self.0)?)
+    }
+
+    /// Which mount this folder lies on: a rename never leaves one, though a file system may be
+    /// mounted twice. An old kernel does not say; then it is the number of the file system.
+    pub fn mount(&self) -> io::Result<u64> {
+        match fs::statx(&self.0, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+            Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) => {
+                Ok(found.stx_mnt_id)
+            }
+            _ => Ok(self.stat_self()?.device),
+        }
+    }
+
+    /// Why what stands at `name` cannot be moved, where the file system or the kernel says so.
+    pub fn obstacle(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Obstacle>> {
+        self.obstacle_at(single(name.as_ref())?, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Why names in this folder cannot change, where the file system says so.
+    pub fn obstacle_inside(&self) -> io::Result<Option<Obstacle>> {
+        Ok(self.obstacle_at(OsStr::new(""), AtFlags::EMPTY_PATH)?.filter(|found| *found != Obstacle::MountPoint))
+    }
+
+    fn obstacle_at(&self, name: &OsStr, flags: AtFlags) -> io::Result<Option<Obstacle>> {
+        let found = match fs::statx(&self.0, name, flags, StatxFlags::TYPE) {
+            Ok(found) => found,
+            // Without statx the rename itself will tell.
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let says =
+            |attribute| found.stx_attributes_mask.contains(attribute) && found.stx_attributes.contains(attribute);
+        Ok(match () {
+            () if says(StatxAttributes::MOUNT_ROOT) => Some(Obstacle::MountPoint),
+            () if says(StatxAttributes::IMMUTABLE) => Some(Obstacle::Immutable),
+            () if says(StatxAttributes::APPEND) => Some(Obstacle::AppendOnly),
+            () => None,
+        })
+    }
+
+    /// Bytes and inodes that the caller can still use on this file system; none where it has no such bound.
+    pub fn room(&self) -> io::Result<Room> {
+        let found = fs::fstatvfs(&self.0)?;
+        Ok(Room {
+            bytes: (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize)),
+            inodes: (found.f_files > 0).then_some(found.f_favail),
+        })
+    }
+}
+
+/// What keeps a name as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Something is mounted there.
+    MountPoint,
+    /// `chattr +i`.
+    Immutable,
+    /// `chattr +a`.
+    AppendOnly,
+}
+
+/// What is free on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In bytes.
+    pub bytes: Option<u64>,
+    /// Files, links and folders.
+    pub inodes: Option<u64>,
 }
 
 impl AsFd for Folder {
