@@ -50,6 +50,23 @@ impl Cache {
         format!("{digest}.pkt.tar.zst")
     }
 
+    /// All package files in it, with their sizes.
+    pub(crate) fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for name in self.folder.list()? {
+            let Some(name) = name.to_str().filter(|name| name.ends_with(".pkt.tar.zst")) else { continue };
+            if let Some(stat) = self.folder.stat(name)?.filter(|stat| stat.kind == Kind::File) {
+                files.push((name.to_owned(), stat.size));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Whether something stands under the digest's name.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.folder.stat(Self::file_name(digest)).is_ok_and(|stat| stat.is_some())
+    }
+
     pub(crate) fn entry(&self, digest: &Digest) -> Entry {
         match self.folder.read(Self::file_name(digest)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Entry::Absent,

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Storage,
     /// A mistake in this program.
     Bug,
+    /// This signal ended the command before anything was decided.
+    Signal(i32),
 }
 
 impl ErrorKind {
@@ -38,6 +40,8 @@ impl ErrorKind {
             Self::Hook => 6,
             Self::Storage => 7,
             Self::Bug => 70,
+            // As a shell tells of a process that a signal has ended.
+            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
 
@@ -51,6 +55,7 @@ impl ErrorKind {
             Self::Hook => "hook",
             Self::Storage => "storage",
             Self::Bug => "bug",
+            Self::Signal(_) => "signal",
         }
     }
 }
@@ -121,6 +126,13 @@ impl Error {
     pub fn within(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.message, message.into());
         self.causes.insert(0, inner);
+        self
+    }
+
+    /// The same failure seen as another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 

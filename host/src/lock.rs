@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::thread;
+use std::time::Duration;
 
 use packets_hook_runtime::folder::Folder;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 use crate::report::{Event, Events};
 
 /// The lock on a target; given back when it is dropped or the process ends.
@@ -17,6 +21,8 @@ pub(crate) struct Lock {
 }
 
 const NAME: &str = "lock";
+/// Between two looks at a lock that another run holds.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Lock {
     /// Takes the lock in `folder`, waiting for another run unless `wait` is false.
@@ -34,10 +40,13 @@ impl Lock {
                         .hint("without --no-wait this run waits for it"));
                 }
                 events.event(&Event::Warning(&format!("waiting for {holder}")));
-                while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
-                    if error != Errno::INTR {
+                while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                    if !matches!(error, Errno::INTR | Errno::WOULDBLOCK) {
                         return Err(error).context(named);
                     }
+                    // Not one long wait: a signal must be able to end it.
+                    interrupt::check()?;
+                    thread::sleep(PAUSE);
                 }
             }
             Err(error) => return Err(error).context(named),
@@ -48,6 +57,15 @@ impl Lock {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
         Ok(Self { _file: file })
     }
+}
+
+/// Whether the process that noted itself in the lock still runs. A reader takes no lock, not even for a
+/// moment, which could turn away a run that does not wait.
+pub(crate) fn is_held(folder: &Folder) -> bool {
+    let note = folder.read(NAME).map(|mut file| holder(&mut file)).unwrap_or_default();
+    let number = note.rsplit_once("(process ").and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok());
+    let process = number.and_then(Pid::from_raw);
+    process.is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH))
 }
 
 fn holder(file: &mut File) -> String {

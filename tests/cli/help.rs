@@ -2,7 +2,10 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 10] = ["install", "remove", "upgrade", "sync", "list", "info", "files", "pack", "index", "hook"];
+const COMMANDS: [&str; 14] = [
+    "install", "remove", "upgrade", "sync", "list", "info", "files", "history", "undo", "recover", "cache", "pack",
+    "index", "hook",
+];
 
 #[test]
 fn help_names_every_command_and_each_has_its_own() {
@@ -34,6 +37,10 @@ Commands:
   list     List installed packages [alias: ls]
   info     Show what is known of a package [alias: show]
   files    List the files of an installed package, those that its hooks made too
+  history  List what was done, from where, and what can be undone
+  undo     Take the last transaction back: files, what hooks did, and the record
+  recover  Bring to its end what a crash has cut off
+  cache    Show or free what is kept: fetched packages, and what was displaced
   pack     Make a package file from a folder; the same folder always gives the same bytes
   index    Make the index of a folder of package files; v1 can read it too
   hook     Work with the hooks of packages

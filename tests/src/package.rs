@@ -93,6 +93,13 @@ impl Package {
         self
     }
 
+    /// A program of any bytes below `data/`.
+    #[must_use]
+    pub fn program_bytes(mut self, path: &str, content: &[u8]) -> Self {
+        self.files.insert(format!("data/{path}"), (content.to_owned(), 0o755));
+        self
+    }
+
     /// A symbolic link below `data/`.
     #[must_use]
     pub fn link(mut self, path: &str, target: &str) -> Self {

@@ -14,6 +14,6 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn run(self, options: &Options, output: &Output) -> Result<()> {
-        output.files(&ops::files(&self.package.parse()?, options)?)
+        output.files(&ops::files(&self.package.parse()?, options, output)?)
     }
 }

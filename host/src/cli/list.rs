@@ -18,7 +18,7 @@ impl List {
         if self.available {
             output.available(&ops::available(options, output)?)
         } else {
-            output.installed(&ops::installed(options)?)
+            output.installed(&ops::installed(options, output)?)
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The command line: one file a command, each its arguments and one call into `ops`.
 
+mod cache;
 mod files;
+mod history;
 mod hook;
 mod index;
 mod info;
 mod install;
 mod list;
 mod pack;
+mod recover;
 mod remove;
 mod sync;
+mod undo;
 mod upgrade;
 
 use std::path::PathBuf;
@@ -77,6 +81,10 @@ enum Command {
     List(list::List),
     Info(info::Info),
     Files(files::Files),
+    History(history::History),
+    Undo(undo::Undo),
+    Recover(recover::Recover),
+    Cache(cache::Cache),
     Pack(pack::Pack),
     Index(index::Index),
     Hook(hook::Hook),
@@ -137,6 +145,10 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<()> {
         Command::List(args) => args.run(options, output),
         Command::Info(args) => args.run(options, output),
         Command::Files(args) => args.run(options, output),
+        Command::History(args) => args.run(options, output),
+        Command::Undo(args) => args.run(options, output),
+        Command::Recover(args) => args.run(options, output),
+        Command::Cache(args) => args.run(options, output),
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),

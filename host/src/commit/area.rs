@@ -1,4 +1,4 @@
-//! The staging folders of a transaction: one on each file system that it touches.
+//! The staging folders of a transaction: one on each mount that it touches, since a rename never leaves one.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,80 +9,100 @@ use packets_hook_runtime::view::{Staging, StagingPlace};
 use packets_plugin_api::ident::TransactionId;
 use packets_plugin_api::relpath::RelPath;
 
-use crate::error::{Context, Result};
-use crate::target::{Place, Target};
+use super::staged::{NEW, STAGING, Staged};
+use crate::error::{Context, Error, Result};
+use crate::journal::{Decision, FolderId, Journal, PENDING, Record};
+use crate::target::{Place, Target, is_no_folder};
 
-/// The folder below the packages' folder that holds the staging folders.
-const STAGING: &str = ".packets";
-/// Where the new trees stand in the first staging folder.
-const NEW: &str = "new";
-/// Where what was displaced goes.
-const OLD: &str = "old";
+/// Where staging folders stand in the state folder.
+const IN_STATE: &str = "staging";
+/// Bytes that are set aside on each mount for names of a recovery on a full disk.
+const RESERVE: u64 = 64 << 10;
 
-/// All staging folders of one transaction. Dropping it removes them with all that is in them.
+/// Which transaction stages.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its id.
+    pub id: TransactionId,
+    /// The command, for people.
+    pub command: &'static str,
+    /// Seconds since 1970.
+    pub time: u64,
+}
+
+/// All staging folders of one transaction, and its journal. Dropping it before the decision
+/// removes them with all that is in them; after the decision it leaves everything as it is.
 #[derive(Debug, Clone)]
 pub struct Area(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    transaction: TransactionId,
+    about: About,
     root: Folder,
+    state: Place,
+    /// None once it has ended.
+    journal: Option<Journal>,
     folders: Vec<Staged>,
-    by_device: HashMap<u64, u32>,
+    by_mount: HashMap<u64, usize>,
+    /// Which one serves the names in a folder.
+    by_parent: HashMap<RelPath, usize>,
     next: u64,
-    keep: Keep,
-}
-
-/// What stays when an area is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    Nothing,
-    Old,
-    Everything,
-}
-
-/// One staging folder, and the folder that it is in.
-#[derive(Debug)]
-struct Staged {
-    parent: Folder,
-    name: String,
-    path: RelPath,
-    folder: Arc<Folder>,
-    old: Arc<Folder>,
-}
-
-impl Staged {
-    fn make(parent: Folder, parent_path: &RelPath, name: &str) -> io::Result<Self> {
-        parent.make(name, 0o700)?;
-        let folder = parent.open(name)?;
-        folder.make(OLD, 0o700)?;
-        let old = folder.open(OLD)?;
-        let path = parent_path.child(name).map_err(io::Error::other)?;
-        Ok(Self { parent, name: name.to_owned(), path, folder: Arc::new(folder), old: Arc::new(old) })
-    }
+    decided: bool,
 }
 
 impl Area {
-    /// Makes the first staging folder, beside the packages.
-    pub fn make(target: &Target, data: &Place, transaction: &TransactionId) -> Result<Self> {
+    /// Begins the journal in the state folder, then makes the first staging folder, beside the packages.
+    pub fn make(target: &Target, state: &Place, data: &Place, about: About) -> Result<Self> {
         let named = || format!("cannot make a staging folder in {}", data.path.absolute());
+        let again = |folder: &Folder| folder.again().context(named);
+        let is_new = data.folder.stat(STAGING).context(named)?.is_none();
         let parent = data.folder.open_or_make(STAGING, 0o700).context(named)?;
+        if is_new {
+            // A journal must not name a folder that a power cut takes away.
+            parent.sync_file_system().context(named)?;
+        }
         let path = data.path.child(STAGING)?;
-        let first = Staged::make(parent, &path, transaction.as_str()).context(named)?;
-        first.folder.make(NEW, 0o700).context(named)?;
-        let device = first.folder.stat_self().context(named)?.device;
-        Ok(Self(Arc::new(Mutex::new(Inner {
-            transaction: transaction.clone(),
-            root: target.root().again().context(named)?,
-            folders: vec![first],
-            by_device: HashMap::from([(device, 0)]),
+        let name = about.id.as_str().to_owned();
+        let pending = state.folder.open_or_make(PENDING, 0o755).context(named)?;
+        let first = Record::Staging {
+            command: about.command.to_owned(),
+            time: about.time,
+            parent: FolderId::of(&parent, path.clone()).context(named)?,
+            name: name.clone(),
+        };
+        let journal = Journal::begin(pending, &about.id, first)?;
+        let mut inner = Inner {
+            about,
+            root: again(target.root())?,
+            state: Place { folder: again(&state.folder)?, path: state.path.clone() },
+            journal: Some(journal),
+            folders: Vec::new(),
+            by_mount: HashMap::new(),
+            by_parent: HashMap::new(),
             next: 0,
-            keep: Keep::Nothing,
-        }))))
+            decided: false,
+        };
+        let staged = Staged::make(parent, &path, &name).context(named)?;
+        staged.folder.make(NEW, 0o700).context(named)?;
+        inner.by_mount.insert(staged.folder.mount().context(named)?, 0);
+        inner.folders.push(staged);
+        let area = Arc::new(Mutex::new(inner));
+        let weak = Arc::downgrade(&area);
+        crate::interrupt::clear_with(move || {
+            let Some(area) = weak.upgrade() else { return true };
+            let Ok(mut inner) = area.try_lock() else { return false };
+            inner.decided || inner.clear().is_ok()
+        });
+        Ok(Self(area))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The transaction.
+    pub fn about(&self) -> About {
+        self.inner().about.clone()
     }
 
     /// The folder in which new package trees are unpacked.
@@ -90,103 +110,226 @@ impl Area {
         self.inner().folders[0].folder.open(NEW)
     }
 
-    /// A folder for staged files on the file system of `near`.
-    pub fn place_for(&self, device: u64, near: &RelPath) -> io::Result<StagingPlace> {
+    /// Where it is once it is in place: below the target's root.
+    pub(super) fn new_trees_path(&self) -> Result<RelPath> {
+        Ok(self.inner().folders[0].path.child(NEW)?)
+    }
+
+    /// A folder for staged files that come to `near`.
+    pub fn place_for(&self, near: &RelPath) -> io::Result<StagingPlace> {
         let mut inner = self.inner();
-        let id = match inner.by_device.get(&device) {
-            Some(id) => *id,
-            None => inner.add(device, near)?,
-        };
-        let folder = inner.folders[id as usize].folder.clone();
-        Ok(StagingPlace { id, folder })
+        let at = inner.place_for(near)?;
+        Ok(StagingPlace { id: u32::try_from(at).map_err(io::Error::other)?, folder: inner.folders[at].folder.clone() })
     }
 
-    /// The staging folder with this id.
-    pub(super) fn place(&self, id: u32) -> io::Result<Arc<Folder>> {
+    /// The staging folder with this id, and where it is.
+    pub(super) fn place(&self, id: u32) -> io::Result<(Arc<Folder>, RelPath)> {
         let inner = self.inner();
-        inner
-            .folders
-            .get(id as usize)
-            .map(|staged| staged.folder.clone())
-            .ok_or_else(|| io::Error::other("no such staging folder"))
+        let staged = inner.folders.get(id as usize).ok_or_else(|| io::Error::other("no such staging folder"))?;
+        Ok((staged.folder.clone(), staged.path.clone()))
     }
 
-    /// A new name in `old/` on this file system.
-    pub(super) fn old_name(&self, device: u64, near: &RelPath) -> io::Result<(Arc<Folder>, String)> {
-        let id = self.place_for(device, near)?.id;
+    /// The `old/` for what stands at `near`, and where it is.
+    pub(super) fn old_for(&self, near: &RelPath) -> io::Result<(Arc<Folder>, RelPath)> {
+        let mut inner = self.inner();
+        let at = inner.place_for(near)?;
+        let staged = &inner.folders[at];
+        Ok((staged.old.clone(), staged.old_path()?))
+    }
+
+    /// A name that nothing in a staging folder or in `old/` has yet. No package's name begins so: their trees
+    /// stand there too.
+    pub(super) fn new_name(&self) -> String {
         let mut inner = self.inner();
         inner.next += 1;
-        // No package's name begins so: their old trees stand in the same folder.
-        let name = format!("-{}", inner.next);
-        Ok((inner.folders[id as usize].old.clone(), name))
+        format!("-{}", inner.next)
     }
 
-    /// Where the first `old/` is, below the target's root.
-    pub(super) fn old_path(&self) -> Result<RelPath> {
-        Ok(self.inner().folders[0].path.child(OLD)?)
+    /// The identities of all staging folders.
+    pub(super) fn places(&self) -> io::Result<Vec<FolderId>> {
+        self.inner().folders.iter().map(|staged| FolderId::of(&staged.folder, staged.path.clone())).collect()
     }
 
-    /// The handle of the first `old/`.
-    pub(super) fn old_folder(&self) -> Arc<Folder> {
-        self.inner().folders[0].old.clone()
+    /// The staging folders.
+    pub(super) fn handles(&self) -> Vec<Arc<Folder>> {
+        self.inner().folders.iter().map(|staged| staged.folder.clone()).collect()
     }
 
-    /// Nothing stays when the area is dropped.
-    pub(super) fn keep_nothing(&self) {
-        self.inner().keep = Keep::Nothing;
+    /// What was staged since each folder was made, durable: all of it when this returns.
+    pub(super) fn sync(&self, entries: usize) -> Result<()> {
+        let inner = self.inner();
+        super::sync::staged(&inner.folders, entries)
     }
 
-    /// What is in `old/` stays when the area is dropped.
-    pub(super) fn keep_old(&self) {
-        self.inner().keep = Keep::Old;
+    /// Room for what a recovery may have to write on a full disk: names on each mount, and `record`
+    /// bytes where the record is.
+    pub(super) fn reserve(&self, record_folder: &RelPath, record: u64) -> Result<()> {
+        let mut inner = self.inner();
+        let named = || "cannot set room aside".to_owned();
+        let near = record_folder.child("record")?;
+        let of_record = inner.place_for(&near).context(named)?;
+        for (at, staged) in inner.folders.iter().enumerate() {
+            let bytes = if at == of_record { RESERVE + record } else { RESERVE };
+            staged
+                .reserve(bytes)
+                .context(|| format!("cannot set {bytes} bytes aside in {}", staged.path.absolute()))?;
+        }
+        Ok(())
     }
 
-    /// Everything stays: it could not be put back where it belongs.
-    pub(super) fn keep_everything(&self) {
-        self.inner().keep = Keep::Everything;
+    /// The room may be used.
+    pub(super) fn release(&self) {
+        self.inner().folders.iter().for_each(Staged::release);
+    }
+
+    /// From here on it happens, whatever comes. On an error it does not, unless
+    /// [`is_decided`](Self::is_decided) says that nobody can tell.
+    pub(super) fn decide(&self, decided: &Record) -> Result<()> {
+        let mut inner = self.inner();
+        inner.decided = true;
+        let Some(journal) = &mut inner.journal else { return Err(ended()) };
+        if let Err(error) = journal.append(decided) {
+            if journal.cut().is_ok() {
+                inner.decided = false;
+            }
+            return Err(error);
+        }
+        let begun = inner.folders[0].begin();
+        begun.context(|| "cannot mark the staging folder".to_owned())
+    }
+
+    /// Whether it was decided, or may have been.
+    pub(super) fn is_decided(&self) -> bool {
+        self.inner().decided
+    }
+
+    /// Adds a record behind the decision.
+    pub(super) fn record(&self, record: &Record) -> Result<()> {
+        self.inner().journal.as_mut().ok_or_else(ended)?.append(record)
+    }
+
+    /// Everything has happened: what was displaced stays for `undo`, the rest of the staging goes.
+    pub(super) fn keep(&self) -> Result<()> {
+        let mut inner = self.inner();
+        for staged in &inner.folders {
+            staged.leave_old()?;
+        }
+        let journal = inner.journal.take().ok_or_else(ended)?;
+        journal.keep(&inner.state)
+    }
+
+    /// Everything is as it was: the staging goes, and the journal. True when something of the
+    /// administrator's is left, who put it into a folder that was there for a moment.
+    pub(super) fn revert(&self, decision: &Decision) -> Result<bool> {
+        let mut inner = self.inner();
+        let is_left = super::staged::remove_reverted(&inner.folders, decision)?;
+        inner.journal.take().map_or(Ok(()), Journal::remove)?;
+        Ok(is_left)
+    }
+
+    /// Removes the staging folders and the journal: nothing of the transaction has happened.
+    pub fn clear(&self) -> Result<()> {
+        self.inner().clear()
     }
 }
 
+fn ended() -> Error {
+    Error::new(crate::error::ErrorKind::Bug, "the journal has ended")
+}
+
 impl Inner {
-    /// A staging folder in the nearest folder above `near` that stands on this file system.
-    fn add(&mut self, device: u64, near: &RelPath) -> io::Result<u32> {
-        let mut above = near.parent();
-        while let Some(path) = above {
-            if let Ok(folder) = self.root.walk(&path)
-                && folder.stat_self()?.device == device
-            {
-                let staged = Staged::make(folder, &path, &format!("{STAGING}-{}", self.transaction))?;
-                let id = u32::try_from(self.folders.len()).map_err(io::Error::other)?;
-                self.folders.push(staged);
-                self.by_device.insert(device, id);
-                return Ok(id);
-            }
-            above = path.parent();
+    fn place_for(&mut self, near: &RelPath) -> io::Result<usize> {
+        let parent = near.parent().unwrap_or_default();
+        if let Some(at) = self.by_parent.get(&parent) {
+            return Ok(*at);
         }
-        Err(io::Error::other("no folder of that file system was found"))
+        let (folder, path) = self.nearest(&parent)?;
+        let mount = folder.mount()?;
+        let at = match self.by_mount.get(&mount) {
+            Some(at) => *at,
+            None => {
+                let staged = self.add(mount, folder, path).map_err(io::Error::other)?;
+                self.folders.push(staged);
+                self.by_mount.insert(mount, self.folders.len() - 1);
+                self.folders.len() - 1
+            }
+        };
+        self.by_parent.insert(parent, at);
+        Ok(at)
+    }
+
+    /// The folder at `path`, or the nearest one above it that is there already.
+    fn nearest(&self, path: &RelPath) -> io::Result<(Folder, RelPath)> {
+        let mut above = path.clone();
+        loop {
+            match self.root.walk(&above) {
+                Ok(folder) => return Ok((folder, above)),
+                Err(error) if is_no_folder(&error) => above = above.parent().ok_or(error)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A staging folder on another mount: in the state folder where that lies on it, else in the
+    /// topmost folder on it that the caller may write to.
+    fn add(&mut self, mount: u64, folder: Folder, path: RelPath) -> Result<Staged> {
+        let named = || format!("cannot make a staging folder on the file system of {}", path.absolute());
+        if self.state.folder.mount().context(named)? == mount {
+            let parent = self.state.folder.open_or_make(IN_STATE, 0o700).context(named)?;
+            let path = self.state.path.child(IN_STATE)?;
+            let name = self.about.id.as_str().to_owned();
+            return self.stage_in(parent, &path, name);
+        }
+        let mut candidates = vec![(folder, path.clone())];
+        while let Some(above) = candidates.last().and_then(|(_, path)| path.parent()) {
+            match self.root.walk(&above) {
+                Ok(folder) if folder.mount().is_ok_and(|found| found == mount) => candidates.push((folder, above)),
+                _ => break,
+            }
+        }
+        let mut last = None;
+        while let Some((folder, path)) = candidates.pop() {
+            match self.stage_in(folder, &path, format!("{STAGING}-{}", self.about.id)) {
+                Ok(staged) => return Ok(staged),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::storage(named())))
+    }
+
+    fn stage_in(&mut self, parent: Folder, path: &RelPath, name: String) -> Result<Staged> {
+        let named = || format!("cannot make a staging folder in {}", path.absolute());
+        let record = Record::Staging {
+            command: self.about.command.to_owned(),
+            time: self.about.time,
+            parent: FolderId::of(&parent, path.clone()).context(named)?,
+            name: name.clone(),
+        };
+        self.journal.as_mut().ok_or_else(ended)?.append(&record)?;
+        Staged::make(parent, path, &name).context(named)
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        for staged in &self.folders {
+            staged.remove()?;
+        }
+        self.folders.clear();
+        self.journal.take().map_or(Ok(()), Journal::remove)
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.keep == Keep::Everything {
-            return;
-        }
-        for (at, staged) in self.folders.iter().enumerate() {
-            if at == 0 && self.keep == Keep::Old {
-                for name in staged.folder.list().unwrap_or_default().iter().filter(|name| *name != OLD) {
-                    let _ = staged.folder.remove_tree(name);
-                }
-                continue;
-            }
-            let _ = staged.parent.remove_tree(&staged.name);
+        if !self.decided {
+            // What cannot be removed now is named in the journal: the next run clears it.
+            let _ = self.clear();
         }
     }
 }
 
 impl Staging for Area {
-    fn folder_for(&mut self, device: u64, near: &RelPath) -> io::Result<StagingPlace> {
-        self.place_for(device, near)
+    fn folder_for(&mut self, _: u64, near: &RelPath) -> io::Result<StagingPlace> {
+        self.place_for(near)
     }
 }
 
@@ -198,17 +341,21 @@ mod tests {
     fn is_private_and_leaves_nothing() {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(home.path().join("opt/packets")).unwrap();
+        std::fs::create_dir_all(home.path().join("var/lib/packets")).unwrap();
         let target = Target::open(Some(home.path()), false).unwrap();
-        let data = target.enter(&"opt/packets".parse().unwrap()).unwrap().unwrap();
-        let id = TransactionId::from_bytes([7; 8]);
-        let area = Area::make(&target, &data, &id).unwrap();
-        let staged = home.path().join("opt/packets/.packets").join(id.as_str());
+        let place = |path: &str| target.enter(&path.parse().unwrap()).unwrap().unwrap();
+        let (data, state) = (place("opt/packets"), place("var/lib/packets"));
+        let about = About { id: TransactionId::from_bytes([7; 8]), command: "install", time: 1 };
+        let area = Area::make(&target, &state, &data, about.clone()).unwrap();
+        let staged = home.path().join("opt/packets/.packets").join(about.id.as_str());
+        let journal = home.path().join("var/lib/packets/journal").join(about.id.as_str());
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&staged).unwrap()) & 0o777, 0o700);
+        assert!(journal.exists());
         area.new_trees().unwrap().create("x", 0o644).unwrap();
-        let (old, name) =
-            area.old_name(data.folder.stat_self().unwrap().device, &"usr/bin/x".parse().unwrap()).unwrap();
-        old.create(&name, 0o600).unwrap();
+        let (old, path) = area.old_for(&"usr/bin/x".parse().unwrap()).unwrap();
+        old.create(area.new_name(), 0o600).unwrap();
+        assert!(home.path().join(path.as_str()).is_dir());
         drop(area);
-        assert!(!staged.exists());
+        assert!(!staged.exists() && !journal.exists());
     }
 }

@@ -6,9 +6,9 @@ use std::ffi::OsStr;
 use packets_hook_runtime::folder::{Folder, Kind};
 use packets_hook_runtime::limits;
 use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::FileRecord;
 
 use crate::error::{Context, Error, Result};
-use crate::hook::Leaving;
 
 /// A path in a package's folder that is not on record.
 #[derive(Debug)]
@@ -17,18 +17,19 @@ pub(super) struct Extra {
     pub(super) path: RelPath,
 }
 
-fn recorded(leaving: &Leaving) -> HashSet<RelPath> {
-    leaving.files.iter().filter_map(|file| file.path.strip_prefix(&leaving.package.folder)).collect()
+/// The paths on record that lie in a package's folder, as seen from it.
+fn recorded(files: &[FileRecord], folder: &RelPath) -> HashSet<RelPath> {
+    files.iter().filter_map(|file| file.path.strip_prefix(folder)).collect()
 }
 
-/// What is not on record in the old tree of a package, which stands in `old`.
-pub(super) fn find(old: &Folder, leaving: &Leaving) -> Result<Vec<Extra>> {
-    let name = leaving.package.name.as_str();
+/// What is not on record in a package's folder, which stands at `name` in `parent` and has `folder` for its path
+/// on record.
+pub(super) fn find(parent: &Folder, name: &str, files: &[FileRecord], folder: &RelPath) -> Result<Vec<Extra>> {
     let named = || format!("cannot look through the old {name}");
     let mut extras = Vec::new();
-    if old.stat(name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder) {
-        let known = recorded(leaving);
-        walk(&old.open(name).context(named)?, &RelPath::root(), &known, 0, &mut extras)?;
+    if parent.stat(name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder) {
+        let known = recorded(files, folder);
+        walk(&parent.open(name).context(named)?, &RelPath::root(), &known, 0, &mut extras)?;
     }
     Ok(extras)
 }
@@ -57,27 +58,31 @@ fn walk(
     Ok(())
 }
 
-/// Removes what is on record from an old tree; true when something is left.
-pub(super) fn prune(old: &Folder, leaving: &Leaving) -> Result<bool> {
-    let name = leaving.package.name.as_str();
+/// Removes what is on record from a tree that is out of use, and the tree where nothing else is in it;
+/// true when something of the administrator's is left.
+pub(super) fn prune(parent: &Folder, name: &str, files: &[FileRecord], folder: &RelPath) -> Result<bool> {
     let named = || format!("cannot clear the old {name}");
-    if old.stat(name).context(named)?.is_some_and(|stat| stat.kind != Kind::Folder) {
-        return Ok(true);
+    match parent.stat(name).context(named)? {
+        None => return Ok(false),
+        Some(stat) if stat.kind != Kind::Folder => return Ok(true),
+        Some(_) => {}
     }
-    let tree = old.open(name).context(named)?;
-    let mut paths: Vec<RelPath> = recorded(leaving).into_iter().filter(|path| !path.is_root()).collect();
+    let tree = parent.open(name).context(named)?;
+    let mut paths: Vec<RelPath> = recorded(files, folder).into_iter().filter(|path| !path.is_root()).collect();
     paths.sort_by(|a, b| b.cmp(a));
     for path in paths {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        let Ok(folder) = tree.walk(&parent) else { continue };
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        let Ok(folder) = tree.walk(&above) else { continue };
         match folder.stat(name).context(named)? {
-            Some(stat) if stat.kind == Kind::Folder => {
-                // Not empty: something of the administrator's is in it.
-                let _ = folder.remove_folder(name);
-            }
+            // Not empty: something of the administrator's is in it.
+            Some(stat) if stat.kind == Kind::Folder => drop(folder.remove_folder(name)),
             Some(_) => folder.remove_file(name).context(named)?,
             None => {}
         }
     }
-    Ok(!tree.list().context(named)?.is_empty())
+    let is_left = !tree.list().context(named)?.is_empty();
+    if !is_left {
+        parent.remove_folder(name).context(named)?;
+    }
+    Ok(is_left)
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use packets_plugin_api::ident::{PackageName, TransactionId};
-use packets_plugin_api::storage::{FileKind, InstalledRow, Rows, Storage, TransactionRow};
+use packets_plugin_api::storage::{Approval, FileKind, InstalledRow, Origin, Rows, Storage, TransactionRow};
 
-use super::Moved;
+use super::changes::Moved;
 use crate::error::Result;
+use crate::fetch;
 use crate::hook::Hooked;
-use crate::plan::Plan;
+use crate::journal::Inverse;
+use crate::plan::{Installation, Plan, Source};
 
 /// What the history will say.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Entry<'a> {
     pub time: u64,
     /// What was decided.
     pub plan: &'a Plan,
+    /// Where the index came from.
+    pub base: &'a str,
 }
 
 pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, moved: &Moved, storage: &dyn Storage) -> Result<Rows> {
@@ -50,11 +54,46 @@ pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, moved: &Moved, storage: &
             time: entry.time,
             command: entry.plan.command().to_owned(),
             summary: entry.plan.to_string().lines().map(str::to_owned).collect(),
+            origins: origins(entry),
+            undoes: None,
         },
         gone,
         installed,
         approved: Vec::new(),
     })
+}
+
+fn origins(entry: &Entry<'_>) -> Vec<Origin> {
+    let source = |one: &Installation| match &one.candidate().from {
+        Source::Index(mirrors) => mirrors.first().map_or_else(
+            || entry.base.to_owned(),
+            |mirror| fetch::resolve_mirror(entry.base, mirror).unwrap_or_else(|_| mirror.clone()),
+        ),
+        Source::Given(path) | Source::Repository(path) => path.clone(),
+    };
+    entry
+        .plan
+        .installations()
+        .iter()
+        .map(|one| Origin { package: one.name().clone(), source: fetch::shown(&source(one)) })
+        .collect()
+}
+
+/// The rows that bring back what is on record now.
+pub(super) fn inverse(rows: &Rows, storage: &dyn Storage) -> Result<Inverse> {
+    let mut inverse = Inverse { gone: Vec::new(), installed: Vec::new(), approved: Vec::new() };
+    for name in rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)) {
+        match storage.package(name)? {
+            Some(package) => inverse.installed.push(InstalledRow { package, files: storage.files(name)? }),
+            None => inverse.gone.push(name.clone()),
+        }
+    }
+    for Approval { name, family, .. } in &rows.approved {
+        let before = storage.approvals(name, family)?.into_iter().next();
+        let none = Approval { name: name.clone(), family: family.clone(), grant: Default::default() };
+        inverse.approved.push(before.unwrap_or(none));
+    }
+    Ok(inverse)
 }
 
 /// The packages that stay and whose files were displaced, or came back: what is theirs

@@ -36,6 +36,9 @@ pub struct Config {
     /// What hooks may do.
     #[serde(rename = "Sandbox")]
     pub sandbox: Sandbox,
+    /// How long a transaction can be undone.
+    #[serde(rename = "History")]
+    pub history: History,
     /// Where plugins are; tables of single plugins stand beside `dir`.
     #[serde(rename = "Plugins")]
     pub plugins: Plugins,
@@ -95,6 +98,22 @@ pub struct Fetch {
 impl Default for Fetch {
     fn default() -> Self {
         Self { sources: ["cache", "lan", "http"].map(str::to_owned).into() }
+    }
+}
+
+/// `[History]`: the files that transactions displaced are kept for `undo` as long as both say so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// Of the last so many transactions.
+    pub keep: usize,
+    /// For so many days; -1: for ever.
+    pub days: i64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: 10, days: 30 }
     }
 }
 

@@ -148,6 +148,11 @@ impl<'a> Fetcher<'a> {
         Self { sources, cache, events, limits: Limits::default() }
     }
 
+    /// The cache that is looked into first.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
     /// The same one with other bounds.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {

@@ -17,6 +17,7 @@ use super::records::{self, StoredOwners};
 use super::{Arriving, Hooked, Leaving};
 use crate::config::{OnDenied, Sandbox};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::interrupt;
 use crate::manifest::{self, Permissions};
 use crate::ops::{HookOutcome, Kept};
 use crate::report::{Event, Events};
@@ -271,6 +272,7 @@ impl Hooks<'_> {
     }
 
     fn run_one(&self, overlay: &mut Overlay, one: One<'_>) -> Result<HookOutcome> {
+        interrupt::check()?;
         let hook_name = one.hook.name.as_str();
         let named = |error: Error| error.within(format!("the {} hook of {} failed", one.kind, one.package));
         let runner = self.runners.for_hook(one.hook).map_err(named)?;

@@ -7,7 +7,7 @@ use packets_hook_runtime::sandbox;
 use packets_plugin_api::fetch::FetchSource;
 use packets_plugin_api::registry::{FetchSettings, Registry};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Access, Storage, StorageFormat};
+use packets_plugin_api::storage::{Access, Storage, StorageErrorKind, StorageFormat};
 
 use super::Options;
 use crate::adopt::Version1;
@@ -16,8 +16,11 @@ use crate::config::{Config, MAX_CONFIG_SIZE};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::given;
+use crate::history;
+use crate::interrupt;
 use crate::lock::Lock;
-use crate::report::Events;
+use crate::recover::{self, Ended, Recovered};
+use crate::report::{Event, Events};
 use crate::target::{Place, Target};
 
 const CONFIG_FOLDER: &str = "etc/packets";
@@ -69,12 +72,17 @@ pub(super) struct Context {
     config_folder: RelPath,
     /// The config in use as the user would open it, for messages.
     pub(super) config_name: String,
+    /// What a crash had left and was brought to its end.
+    pub(super) recovered: Vec<Recovered>,
     _lock: Option<Lock>,
 }
 
 impl Context {
     /// Opens the target; for [`Mode::Write`] under its lock, for which `command` is the name.
     pub(super) fn open(options: &Options, mode: Mode, command: &str, events: &dyn Events) -> Result<Self> {
+        if mode != Mode::Read {
+            interrupt::watch()?;
+        }
         let target = Target::open(options.root.as_deref(), mode == Mode::Write { make_root: true });
         let target = target.map_err(|error| without_privilege(error, options))?;
         let registry = registry()?;
@@ -102,7 +110,78 @@ impl Context {
         let config_folder = folder.map_or(wanted, |place| place.path);
         let data = target.canonical(&config.base.data_dir.0)?;
         let bin = target.canonical(&config.base.bin_dir.0)?;
-        Ok(Self { target, config, registry, format, data, bin, config_folder, config_name, _lock: lock })
+        let recovered = Vec::new();
+        let mut context =
+            Self { target, config, registry, format, data, bin, config_folder, config_name, recovered, _lock: lock };
+        match mode {
+            Mode::Read => context.tell_of_pending(events)?,
+            Mode::Write { .. } => context.recover(mode, events)?,
+        }
+        Ok(context)
+    }
+
+    /// What a crash left comes to its end before anything else happens.
+    fn recover(&mut self, mode: Mode, events: &dyn Events) -> Result<()> {
+        let Some(state) = self.state_to_read()? else { return Ok(()) };
+        self.recovered = recover::recover(self.target.root(), &state, || self.storage(mode))?;
+        for one in &self.recovered {
+            let how = match one.result {
+                Ended::Finished => "has been finished",
+                Ended::TakenBack => "has been taken back",
+            };
+            events
+                .event(&Event::Warning(&format!("{}, which was cut off, {how} (transaction {})", one.command, one.id)));
+        }
+        Ok(())
+    }
+
+    /// A reader shows what is on record, and says so where a crash left more.
+    fn tell_of_pending(&self, events: &dyn Events) -> Result<()> {
+        let Some(state) = self.target.enter(&STATE_FOLDER.parse()?)? else { return Ok(()) };
+        if recover::is_pending(&state)
+            && let Some(folder) = self.target.enter(&self.config_folder)?
+            && !crate::lock::is_held(&folder.folder)
+        {
+            events.event(&Event::Warning("a transaction was cut off; `packets recover` brings it to its end"));
+        }
+        Ok(())
+    }
+
+    /// The folder of journals and of what is kept.
+    pub(super) fn state(&self) -> Result<Place> {
+        self.target.enter_or_make(&STATE_FOLDER.parse()?, 0o755)
+    }
+
+    /// The same for who only looks; none where there is none.
+    pub(super) fn state_to_read(&self) -> Result<Option<Place>> {
+        self.target.enter(&STATE_FOLDER.parse()?)
+    }
+
+    /// The folder of fetched package files; none before the first.
+    pub(super) fn cache_folder(&self) -> Result<Option<Place>> {
+        self.target.enter(&self.config.base.cache_dir.0)
+    }
+
+    /// Where a copy of the record is kept, as it was before the last transaction: for the day when it cannot be
+    /// read any more.
+    pub(super) fn copy_of_record(&self) -> Result<PathBuf> {
+        let state = self.target.canonical(&STATE_FOLDER.parse()?)?;
+        Ok(self.target.on_machine(&state.child(INSTALLED)?))
+    }
+
+    /// Frees what the config no longer wants to keep. The transaction has happened: what fails is told.
+    pub(super) fn expire_history(&self, storage: &dyn Storage, now: u64, events: &dyn Events) {
+        let expired = self
+            .state()
+            .and_then(|state| history::expire(self.target.root(), &state, storage, &self.config.history, now));
+        if let Err(error) = expired {
+            events.event(&Event::Warning(&error.to_string()));
+        }
+    }
+
+    /// The folder of config and record, canonical.
+    pub(super) fn record_folder(&self) -> &RelPath {
+        &self.config_folder
     }
 
     fn config_file(&self, name: &str) -> Result<RelPath> {
@@ -130,7 +209,18 @@ impl Context {
                 self.format.open_installed(&file, Access::Write(&adopter))
             }
         };
-        Ok(storage?)
+        storage.map_err(|error| {
+            let is_damaged = error.kind == StorageErrorKind::Corrupt;
+            let error = Error::from(error);
+            match self.copy_of_record() {
+                Ok(copy) if is_damaged && given::open(&copy).is_ok() => error.hint(format!(
+                    "{} is the record as it was before the last transaction: copy it to {}",
+                    copy.display(),
+                    file.display()
+                )),
+                _ => error,
+            }
+        })
     }
 
     /// The folders that hold packages' folders: `dataDir`, and `lastDataDir` where it is another.

@@ -9,7 +9,7 @@ use super::context::{Context, Mode};
 use super::gather::Loose;
 use crate::error::Result;
 use crate::plan::{self, Candidate, Catalogue, Known, Source, Wanted};
-use crate::report::{Event, Events, Silent};
+use crate::report::{Event, Events};
 
 /// What is known of a package.
 #[derive(Debug, Serialize)]
@@ -76,8 +76,8 @@ pub struct FilesOf {
 }
 
 /// What is installed, by name.
-pub fn installed(options: &Options) -> Result<Vec<InstalledPackage>> {
-    let context = Context::open(options, Mode::Read, "list", &Silent)?;
+pub fn installed(options: &Options, events: &dyn Events) -> Result<Vec<InstalledPackage>> {
+    let context = Context::open(options, Mode::Read, "list", events)?;
     Ok(context.storage(Mode::Read)?.installed()?)
 }
 
@@ -128,8 +128,8 @@ pub fn info(name: &PackageName, options: &Options, events: &dyn Events) -> Resul
 ///
 /// # Errors
 /// It is not installed.
-pub fn files(name: &PackageName, options: &Options) -> Result<FilesOf> {
-    let context = Context::open(options, Mode::Read, "files", &Silent)?;
+pub fn files(name: &PackageName, options: &Options, events: &dyn Events) -> Result<FilesOf> {
+    let context = Context::open(options, Mode::Read, "files", events)?;
     let storage = context.storage(Mode::Read)?;
     let package = plan::find_installed(name, &storage.installed()?)?.name.clone();
     Ok(FilesOf { files: storage.files(&package)?, package })

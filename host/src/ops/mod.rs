@@ -1,7 +1,9 @@
 //! What each command does: its stages in order, readable from top to bottom.
 
+mod cache;
 mod context;
 mod gather;
+mod history;
 mod hook_test;
 mod index;
 mod install;
@@ -9,6 +11,7 @@ mod look;
 mod pack;
 mod private;
 mod remove;
+mod room;
 mod stage;
 mod sync;
 mod transaction;
@@ -23,6 +26,8 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use serde::Serialize;
 
+pub use cache::{Stored, StoredPackage, StoredTransaction, Which, cache_clean, cache_list};
+pub use history::{Past, RecoveredAll, Undone, history, recover, undo};
 pub use hook_test::{HookTest, hook_test};
 pub use index::{Indexed, index};
 pub use install::install;

@@ -10,6 +10,7 @@ use packets_plugin_api::storage::FileKind;
 use super::gather::Loose;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Fetched, Fetcher, Wanted};
+use crate::interrupt;
 use crate::plan::{Installation, Plan, Source};
 use crate::report::{Event, Events};
 use crate::unpack::{self, Expected, Staged};
@@ -96,6 +97,7 @@ impl Supply<'_> {
     }
 
     fn fetch(&self, one: &Installation) -> Result<Fetched> {
+        interrupt::check()?;
         let candidate = one.candidate();
         if self.loose.contains(one.name()) && !matches!(candidate.from, Source::Index(_)) {
             let file = self.loose.open(one.name())?;

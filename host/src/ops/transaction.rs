@@ -15,8 +15,8 @@ use super::gather::Loose;
 use super::install::mode;
 use super::private::PrivateFolder;
 use super::stage::Supply;
-use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome};
-use crate::commit::{self, Area, Entry};
+use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome, room};
+use crate::commit::{self, About, Area, Entry, Site};
 use crate::error::{Context as _, Result};
 use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners};
 use crate::plan::{self, Plan};
@@ -66,9 +66,12 @@ impl<'a> Transaction<'a> {
         }
         let plan = nothing.plan;
         let (id, time) = (new_id()?, now());
-        let staging = Staging::make(self.context, &id, self.options.dry_run.is_some())?;
-
+        let about = About { id: id.clone(), command: plan.command(), time };
+        let staging = Staging::make(self.context, &about, self.options.dry_run.is_some())?;
         let fetcher = self.context.fetcher(mode(self.options), self.events)?;
+        if let Kind::Real { data, .. } = &staging.kind {
+            room::check(self.context, &plan, data, fetcher.cache())?;
+        }
         let staged = self.timed("fetch and unpack", || {
             Supply { fetcher: &fetcher, loose, base, events: self.events }.stage(&plan, &staging.trees)
         })?;
@@ -85,13 +88,20 @@ impl<'a> Transaction<'a> {
                 took: started.elapsed(),
             });
         };
-        let entry = Entry { id: &id, time, plan: &plan };
-        let committed = self.timed("commit", || {
-            commit::commit(hooked, &self.context.target, data, area, storage.as_mut(), &entry, &self.context.bin)
-        })?;
+        let entry = Entry { id: &id, time, plan: &plan, base };
+        let site = Site {
+            target: &self.context.target,
+            data,
+            record_folder: self.context.record_folder(),
+            record_copy: &self.context.copy_of_record()?,
+            area,
+            bin: &self.context.bin,
+        };
+        let committed = self.timed("commit", || commit::commit(hooked, &site, storage.as_mut(), &entry))?;
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
         }
+        self.context.expire_history(storage.as_ref(), time, self.events);
         Ok(Outcome {
             hooks: committed.outcomes().to_vec(),
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
@@ -166,7 +176,8 @@ impl<'a> Transaction<'a> {
     ) -> Result<Vec<HookOutcome>> {
         let id = new_id()?;
         let time = now();
-        let staging = Staging::make(self.context, &id, true)?;
+        let about = About { id: id.clone(), command: "hook test", time };
+        let staging = Staging::make(self.context, &about, true)?;
         let fetcher = self.context.fetcher(Mode::Read, self.events)?;
         let staged = Supply { fetcher: &fetcher, loose, base: "", events: self.events }.stage(plan, &staging.trees)?;
         self.events.event(&Event::Stage { name: "unpack", took: started.elapsed() });
@@ -244,11 +255,11 @@ fn arriving(plan: &Plan, staged: Vec<Staged>, data: &RelPath, time: u64) -> Resu
     staged.into_iter().zip(plan.installations()).map(record).collect()
 }
 
-fn new_id() -> Result<TransactionId> {
+pub(super) fn new_id() -> Result<TransactionId> {
     Ok(TransactionId::from_bytes(crate::durable::random_bytes().context(|| "cannot get random bytes".to_owned())?))
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -264,7 +275,7 @@ enum Kind {
 }
 
 impl Staging {
-    fn make(context: &Context, id: &TransactionId, dry_run: bool) -> Result<Self> {
+    fn make(context: &Context, about: &About, dry_run: bool) -> Result<Self> {
         let named = || "cannot make a staging folder".to_owned();
         if dry_run {
             let private = PrivateFolder::make()?;
@@ -273,7 +284,7 @@ impl Staging {
             return Ok(Self { trees, kind: Kind::DryRun(private) });
         }
         let data = context.target.enter_or_make(&context.data, 0o755)?;
-        let area = Area::make(&context.target, &data, id)?;
+        let area = Area::make(&context.target, &context.state()?, &data, about.clone())?;
         let trees = area.new_trees().context(named)?;
         Ok(Self { trees, kind: Kind::Real { area, data } })
     }

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod goals;
+mod outcome;
 mod removal;
 mod resolve;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
 pub use goals::{Wanted, find_goal, find_installed, is_same_release, newest_release};
+pub use outcome::stays_whole;
 pub use removal::removal;
 pub use resolve::{ByName, Chosen, Problem, Resolver, for_this_machine};
 

@@ -9,6 +9,7 @@ use packets_plugin_api::relpath::RelPath;
 use super::cursor::Cursor;
 use crate::archive::Sink;
 use crate::error::{Context, Error, Result};
+use crate::interrupt;
 
 /// Each file costs one open, its writes and one close; a mode is set only where the
 /// umask has changed it. Nothing that stands there is ever replaced or followed.
@@ -52,6 +53,7 @@ impl Sink for Writer {
     }
 
     fn file(&mut self, path: &RelPath, mode: u32, _: u64) -> Result<()> {
+        interrupt::check()?;
         let (parent, name) = self.cursor.parent_of(path.as_str()).context(failed(path))?;
         let file = parent.create(name, mode).context(failed(path))?;
         if !self.modes_hold {
@@ -62,6 +64,7 @@ impl Sink for Writer {
     }
 
     fn content(&mut self, bytes: &[u8]) -> Result<()> {
+        interrupt::check()?;
         let file = self.file.as_mut().ok_or_else(|| Error::storage("no file is open to unpack to"))?;
         file.write_all(bytes).context(|| "cannot write to the staging folder".to_owned())
     }

@@ -1,5 +1,7 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 
+mod past;
+
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Mutex;
@@ -11,7 +13,10 @@ use packets_plugin_api::storage::{FileKind, InstalledPackage, MadeBy};
 use serde::Serialize;
 
 use crate::error::{Context, Error, Result};
-use crate::ops::{FilesOf, HookOutcome, HookTest, Indexed, Information, Outcome, Packed, Shown, Synced};
+use crate::ops::{
+    FilesOf, HookOutcome, HookTest, Indexed, Information, Outcome, Packed, Past, RecoveredAll, Shown, Stored, Synced,
+    Undone,
+};
 use crate::plan::{Action, Installation, Plan};
 use crate::report::{Event, Events};
 
@@ -215,6 +220,58 @@ impl Output {
             }
         }
         self.print(&text)
+    }
+
+    /// Prints the transactions of the past.
+    pub fn history(&self, all: &[Past]) -> Result<()> {
+        if self.json {
+            return self.print_json(&all);
+        }
+        self.print(&all.iter().map(past::lines).collect::<String>())
+    }
+
+    /// Prints what was undone, or would be.
+    pub fn undone(&self, undone: &Undone) -> Result<()> {
+        if self.json {
+            return self.print_json(undone);
+        }
+        let lines: String = undone.summary.iter().map(|line| format!("{}\n", shown(line))).collect();
+        if !undone.committed {
+            return self.print(&lines);
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        for kept in &undone.kept {
+            self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
+        }
+        self.say(format_args!("{lines}undone; `packets undo {}` brings it back", undone.id));
+        Ok(())
+    }
+
+    /// Prints what was brought to its end; what it was has been told as it happened.
+    pub fn recovered(&self, all: &RecoveredAll) -> Result<()> {
+        if self.json {
+            return self.print_json(all);
+        }
+        if all.recovered.is_empty() && !self.quiet {
+            self.say("nothing was cut off");
+        }
+        Ok(())
+    }
+
+    /// Prints what is kept, or was freed.
+    pub fn stored(&self, stored: &Stored) -> Result<()> {
+        if self.json {
+            return self.print_json(stored);
+        }
+        if !stored.freed {
+            self.print(&past::stored(stored))?;
+        }
+        if !self.quiet {
+            self.say(past::total(stored));
+        }
+        Ok(())
     }
 
     /// Prints what was packed.

@@ -1,0 +1,115 @@
+//! From a decision to a changed system: the seven steps of a transaction, whoever decided it.
+
+use std::path::Path;
+
+use packets_hook_runtime::folder::Folder;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{Storage, StorageErrorKind};
+
+use super::Area;
+use super::apply::Applier;
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::journal::{Decision, End, Record};
+
+/// Bytes of the database for each byte of the journal's rows, its own journal included, about.
+const DATABASE_FACTOR: u64 = 2;
+/// Bytes that a database needs for the smallest change.
+const DATABASE_LEAST: u64 = 256 << 10;
+
+/// What a transaction is carried out on.
+pub(crate) struct Ground<'a> {
+    /// The target's root.
+    pub(crate) root: &'a Folder,
+    /// The folder of the record of what is installed.
+    pub(crate) record_folder: &'a RelPath,
+    /// Where a copy of the record is kept as it was before.
+    pub(crate) record_copy: &'a Path,
+    /// Where everything is staged.
+    pub(crate) area: &'a Area,
+}
+
+/// Carries a decision out; `entries` says how much was staged for it, about. Returns what is left to
+/// clear up, one sentence each: it has happened all the same.
+///
+/// # Errors
+/// The first step that fails; then everything is as it was, unless the error says otherwise.
+pub(crate) fn carry_out(
+    ground: &Ground<'_>,
+    decision: Decision,
+    entries: usize,
+    storage: &mut dyn Storage,
+) -> Result<Vec<String>> {
+    let Ground { root, record_folder, record_copy, area } = *ground;
+    area.sync(entries)?;
+    Applier::new(root, &decision.folders).check(&decision.steps)?;
+    area.reserve(record_folder, database_bytes(&decision))?;
+
+    let record = Record::Decided(Box::new(decision));
+    let Record::Decided(decision) = &record else { return Ok(Vec::new()) };
+    interrupt::decide(|| area.decide(&record)).map_err(|error| match area.is_decided() {
+        true => unfinished(&error),
+        false => error,
+    })?;
+
+    let mut applier = Applier::new(root, &decision.folders);
+    let applied = applier.forward(&decision.steps).and_then(|()| applier.sync(&decision.steps, area));
+    area.release();
+    let mut warnings = Vec::new();
+    if let Err(error) = storage.copy_to(record_copy)
+        && error.kind != StorageErrorKind::NotFound
+    {
+        warnings.push(format!("no copy of the record is kept: {}", Error::from(error)));
+    }
+    let finished = match applied {
+        Ok(()) => match storage.finish(&decision.rows) {
+            Ok(()) => Ok(()),
+            // What the disk says of the end of a write is not always how it ended.
+            Err(error) => match storage.recorded(&decision.rows.transaction.id) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Error::from(error)),
+                Err(_) => return Err(unfinished(&error.into())),
+            },
+        },
+        Err(error) => Err(error),
+    };
+    if let Err(error) = finished {
+        return Err(go_back(ground, decision, error));
+    }
+    let ended = area.record(&Record::Done { end: End::Committed }).and_then(|()| area.keep());
+    warnings.extend(ended.err().map(|error| error.to_string()));
+    Ok(warnings)
+}
+
+fn database_bytes(decision: &Decision) -> u64 {
+    let files = decision.rows.installed.iter().chain(&decision.before.installed).map(|row| row.files.len() as u64);
+    let bytes = files.sum::<u64>() * 256;
+    DATABASE_LEAST + DATABASE_FACTOR * bytes
+}
+
+/// Everything as it was; the error that led here, or one that says that it is not.
+fn go_back(ground: &Ground<'_>, decision: &Decision, error: Error) -> Error {
+    let area = ground.area;
+    let mut applier = Applier::new(ground.root, &decision.folders);
+    let back = area
+        .record(&Record::Undoing)
+        .and_then(|()| applier.back(&decision.steps))
+        .and_then(|()| applier.sync(&decision.steps, area))
+        .and_then(|()| area.record(&Record::Done { end: End::Reverted }));
+    if let Err(back) = back {
+        let error = unfinished(&error).caused_by(back.message().to_owned());
+        return back.causes().iter().fold(error, Error::caused_by);
+    }
+    match area.revert(decision) {
+        Ok(false) => error,
+        Ok(true) => error.hint("something that was put into a new package meanwhile is kept in its staging folder"),
+        Err(left) => error.hint(format!("the next run clears what is left: {}", left.message())),
+    }
+}
+
+/// Neither done nor taken back: the journal knows how to go on.
+fn unfinished(error: &Error) -> Error {
+    let outer = Error::storage("the transaction is unfinished").caused_by(error.message().to_owned());
+    let outer = error.causes().iter().fold(outer, Error::caused_by);
+    outer.hint("`packets recover` brings it to its end, as does the next command that changes something")
+}

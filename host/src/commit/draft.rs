@@ -1,0 +1,208 @@
+//! Steps in the making: what stands where now, where what comes is staged, and where what goes will be.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use packets_hook_runtime::folder::{Folder, Kind as FileKind, Stat};
+use packets_plugin_api::relpath::RelPath;
+
+use super::Area;
+use crate::error::{Context, Error, Result};
+use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step};
+
+/// See the module. Nothing on the target changes by it.
+pub(super) struct Draft<'a> {
+    pub(super) root: &'a Folder,
+    pub(super) area: &'a Area,
+    pub(super) folders: Vec<FolderId>,
+    pub(super) steps: Vec<Step>,
+    numbers: HashMap<(RelPath, u64), usize>,
+    /// The folder that stands at a path when a step needs it: of the disk, or one that comes.
+    by_path: HashMap<RelPath, usize>,
+    /// Folders of the disk that were looked into.
+    open: HashMap<RelPath, Arc<Folder>>,
+    /// Names that steps have put something at.
+    taken: HashSet<Spot>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(root: &'a Folder, area: &'a Area) -> Self {
+        Self {
+            root,
+            area,
+            folders: Vec::new(),
+            steps: Vec::new(),
+            numbers: HashMap::new(),
+            by_path: HashMap::new(),
+            open: HashMap::new(),
+            taken: HashSet::new(),
+        }
+    }
+
+    /// The number of a folder among those that steps name.
+    pub(super) fn number(&mut self, id: FolderId) -> usize {
+        let next = self.folders.len();
+        let number = *self.numbers.entry((id.path.clone(), id.inode)).or_insert(next);
+        if number == next {
+            self.folders.push(id);
+        }
+        number
+    }
+
+    /// A folder that comes to `path` in this transaction and is open now.
+    pub(super) fn coming(&mut self, folder: &Folder, path: RelPath) -> io::Result<usize> {
+        let id = FolderId { comes: true, ..FolderId::of(folder, path)? };
+        Ok(self.number(id))
+    }
+
+    /// An open folder that stands at `path` already.
+    pub(super) fn standing_folder(&mut self, folder: &Folder, path: RelPath) -> io::Result<usize> {
+        let id = FolderId::of(folder, path)?;
+        Ok(self.number(id))
+    }
+
+    /// From here on the folder at `path` is one that comes.
+    pub(super) fn comes_to(&mut self, path: &RelPath, folder: usize) {
+        self.by_path.insert(path.clone(), folder);
+    }
+
+    /// The open folder at `path` of the disk.
+    pub(super) fn on_disk(&mut self, path: &RelPath) -> io::Result<Arc<Folder>> {
+        if let Some(open) = self.open.get(path) {
+            return Ok(open.clone());
+        }
+        if self.open.len() >= MOST_OPEN {
+            self.open.clear();
+        }
+        let folder = Arc::new(self.root.walk(path)?);
+        self.open.insert(path.clone(), folder.clone());
+        Ok(folder)
+    }
+
+    /// The spot of a path.
+    pub(super) fn spot(&mut self, path: &RelPath) -> io::Result<Spot> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::other("the root has no name"));
+        };
+        let folder = match self.by_path.get(&parent) {
+            Some(folder) => *folder,
+            None => {
+                let open = self.on_disk(&parent)?;
+                let folder = self.standing_folder(&open, parent.clone())?;
+                self.by_path.insert(parent, folder);
+                folder
+            }
+        };
+        Ok(Spot { folder, name: name.to_owned() })
+    }
+
+    /// What stands at a path of the disk now.
+    pub(super) fn stands(&mut self, path: &RelPath) -> io::Result<Option<Standing>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        standing(&*self.on_disk(&parent)?, name)
+    }
+
+    /// A name in `old/` for what stands at `near`.
+    pub(super) fn old_spot(&mut self, near: &RelPath) -> io::Result<Spot> {
+        let name = self.area.new_name();
+        self.old_spot_named(near, name)
+    }
+
+    /// This name in `old/`, for what stands at `near`.
+    pub(super) fn old_spot_named(&mut self, near: &RelPath, name: String) -> io::Result<Spot> {
+        let (old, path) = self.area.old_for(near)?;
+        Ok(Spot { folder: self.standing_folder(&old, path)?, name })
+    }
+
+    /// What is staged under this name in a staging folder.
+    pub(super) fn staged(&mut self, place: u32, name: &str) -> io::Result<(Spot, Standing)> {
+        let (folder, path) = self.area.place(place)?;
+        let standing = standing(&folder, name)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok((Spot { folder: self.standing_folder(&folder, path)?, name: name.to_owned() }, standing))
+    }
+
+    /// Makes an empty folder in staging, which will stand at `path`.
+    pub(super) fn stage_folder(&mut self, path: &RelPath, mode: u32) -> io::Result<(Spot, Standing)> {
+        let place = self.area.place_for(path)?;
+        let name = self.area.new_name();
+        place.folder.make(&name, 0o700)?;
+        let folder = place.folder.open(&name)?;
+        folder.set_mode(mode)?;
+        let number = self.coming(&folder, path.clone())?;
+        self.comes_to(path, number);
+        self.staged(place.id, &name)
+    }
+
+    /// Makes a link in staging, which will stand at `path`.
+    pub(super) fn stage_link(&mut self, path: &RelPath, target: &str) -> io::Result<(Spot, Standing)> {
+        let place = self.area.place_for(path)?;
+        let name = self.area.new_name();
+        place.folder.symlink(target, &name)?;
+        self.staged(place.id, &name)
+    }
+
+    /// Something comes to `at`, and what stood there goes.
+    pub(super) fn put(&mut self, put: Put) {
+        self.taken.insert(put.at.clone());
+        self.steps.push(Step::Put(put));
+    }
+
+    /// A folder at `path` that is not there yet.
+    pub(super) fn make_folder(&mut self, path: &RelPath, mode: u32) -> io::Result<()> {
+        let at = self.spot(path)?;
+        let (new, after) = self.stage_folder(path, mode)?;
+        self.put(Put { only_empty: true, ..Put::comes(at, new, after) });
+        Ok(())
+    }
+
+    /// A file of the administrator's moves.
+    pub(super) fn carry(&mut self, from: Spot, to: Spot, what: Standing) {
+        self.taken.insert(to.clone());
+        self.steps.push(Step::Carry { from, to, what });
+    }
+
+    /// Whether a step puts something at a spot.
+    pub(super) fn is_taken(&self, spot: &Spot) -> bool {
+        self.taken.contains(spot)
+    }
+}
+
+/// Folders of the disk that are open at a time at most.
+const MOST_OPEN: usize = 512;
+
+/// What stands at a name.
+pub(super) fn standing(folder: &Folder, name: &str) -> io::Result<Option<Standing>> {
+    let Some(stat) = folder.stat(name)? else { return Ok(None) };
+    let mut standing = Standing::of(&stat);
+    if stat.kind == FileKind::Symlink {
+        standing.content = folder.read_link(name)?.to_str().map(str::to_owned);
+    }
+    Ok(Some(standing))
+}
+
+/// What a view saw must still be there.
+pub(super) fn is_as_seen(seen: Option<&Stat>, now: Option<&Standing>) -> bool {
+    match (seen, now) {
+        (None, None) => true,
+        (Some(seen), Some(now)) => {
+            let seen = Standing::of(seen);
+            now.kind == seen.kind
+                && (now.device, now.inode) == (seen.device, seen.inode)
+                && (now.kind == Kind::Folder
+                    || (now.size, now.modified, now.mode) == (seen.size, seen.modified, seen.mode))
+        }
+        _ => false,
+    }
+}
+
+/// Another than the one that a view saw.
+pub(super) fn changed(path: &RelPath) -> Error {
+    Error::storage(format!("{} was changed by someone else meanwhile", path.absolute()))
+        .hint("nothing was done; run the command again")
+}
+
+/// The failure of a look at a path.
+pub(super) fn looking<T>(path: &RelPath, looked: io::Result<T>) -> Result<T> {
+    looked.context(|| format!("cannot look at {}", path.absolute()))
+}

@@ -1,0 +1,349 @@
+//! Taking a finished transaction back: its steps in reverse, decided and carried out as a transaction of
+//! its own, which can be taken back too.
+
+use std::collections::HashMap;
+
+use packets_hook_runtime::folder::{Folder, Kind as FileKind};
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{
+    FileKind as Recorded, InstalledPackage, InstalledRow, Rows, Storage, TransactionRow,
+};
+
+use super::apply::Applier;
+use super::draft::{Draft, standing};
+use super::{About, Ground, carry_out, extras, resume, rows};
+use crate::digest;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::journal::{Decision, FolderId, Kind, Put, Spot, Step};
+use crate::ops::Kept;
+use crate::plan;
+use crate::target::is_no_folder;
+
+/// Paths that a refusal names.
+const MOST_NAMED: usize = 5;
+
+/// A transaction that can be taken back now: all that it changed stands as it left it.
+#[derive(Debug)]
+pub(crate) struct Reversal {
+    past: Decision,
+    /// One line a package: what becomes of it.
+    pub(crate) summary: Vec<String>,
+}
+
+/// What was taken back.
+#[derive(Debug)]
+pub(crate) struct TakenBack {
+    /// Files of the administrator, and where they are now.
+    pub(crate) kept: Vec<Kept>,
+    /// What is left to clear up.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Reversal {
+    /// Looks whether a transaction can be taken back. Nothing is changed.
+    ///
+    /// # Errors
+    /// What has changed since, or what would break.
+    pub(crate) fn new(mut past: Decision, root: &Folder, storage: &dyn Storage) -> Result<Self> {
+        let id = past.rows.transaction.id.clone();
+        let refused = |error: Error| error.within(format!("cannot undo transaction {id}"));
+        resume::renumber(&mut past, root).map_err(refused)?;
+        records_stand(&past, storage).map_err(refused)?;
+        let installed = storage.installed()?;
+        plan::stays_whole(&installed, &afterwards(&past, &installed)).map_err(refused)?;
+        paths_stand(&past, root).map_err(refused)?;
+        let summary = summary(&past);
+        Ok(Self { past, summary })
+    }
+
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// The first step that fails; then everything is as it was, unless the error says otherwise.
+    pub(crate) fn carry_out(self, ground: &Ground<'_>, storage: &mut dyn Storage) -> Result<TakenBack> {
+        let Ground { root, area, .. } = *ground;
+        let past = &self.past;
+        let mut draft = Draft::new(root, area);
+        for id in &past.folders {
+            let comes = !stands(root, id)?;
+            draft.number(FolderId { comes, ..id.clone() });
+        }
+        let mut kept = Vec::new();
+        for (put, row) in trees(past) {
+            carry_back(&mut draft, past, put, row, &mut kept)?;
+        }
+        for step in past.steps.iter().rev() {
+            match step {
+                Step::Put(put) => reverse(&mut draft, past, put)?,
+                Step::Mode { .. } => draft.steps.push(step.reversed()),
+                Step::Carry { .. } => {}
+            }
+        }
+        let rows = self.rows(&area.about());
+        let before = rows::inverse(&rows, storage)?;
+        let Draft { folders, steps, .. } = draft;
+        let places = area.places().context(|| "cannot look at the staging folders".to_owned())?;
+        let warnings = carry_out::carry_out(ground, Decision { places, folders, steps, rows, before }, 0, storage)?;
+        Ok(TakenBack { kept, warnings })
+    }
+
+    fn rows(&self, about: &About) -> Rows {
+        let before = &self.past.before;
+        Rows {
+            transaction: TransactionRow {
+                id: about.id.clone(),
+                time: about.time,
+                command: about.command.to_owned(),
+                summary: self.summary.clone(),
+                origins: Vec::new(),
+                undoes: Some(self.past.rows.transaction.id.clone()),
+            },
+            gone: before.gone.clone(),
+            installed: before.installed.clone(),
+            approved: before.approved.clone(),
+        }
+    }
+}
+
+/// What is on record of its packages is what it recorded.
+fn records_stand(past: &Decision, storage: &dyn Storage) -> Result<()> {
+    let since = |name: &PackageName, what: &str| {
+        Error::request(format!("{name} was {what} since"))
+            .hint("what came later must be undone first: `packets history` lists it")
+    };
+    for row in &past.rows.installed {
+        let name = &row.package.name;
+        match storage.package(name)? {
+            None => return Err(since(name, "removed")),
+            Some(package) if package != row.package => return Err(since(name, "replaced")),
+            Some(_) => {}
+        }
+        let (mut now, mut then) = (storage.files(name)?, row.files.clone());
+        now.sort_by(|a, b| a.path.cmp(&b.path));
+        then.sort_by(|a, b| a.path.cmp(&b.path));
+        if now != then {
+            return Err(since(name, "changed on record"));
+        }
+    }
+    for name in &past.rows.gone {
+        if storage.package(name)?.is_some() {
+            return Err(since(name, "installed again"));
+        }
+    }
+    Ok(())
+}
+
+fn afterwards(past: &Decision, installed: &[InstalledPackage]) -> Vec<InstalledPackage> {
+    let before = &past.before;
+    let restored = |name: &PackageName| before.installed.iter().any(|row| row.package.name == *name);
+    let stays = |package: &&InstalledPackage| !before.gone.contains(&package.name) && !restored(&package.name);
+    installed.iter().filter(stays).chain(before.installed.iter().map(|row| &row.package)).cloned().collect()
+}
+
+/// What it put in place stands there, and what it displaced is kept.
+fn paths_stand(past: &Decision, root: &Folder) -> Result<()> {
+    let steps: Vec<Step> = past.steps.iter().filter(|step| !matches!(step, Step::Carry { .. })).cloned().collect();
+    let mut folders = past.folders.clone();
+    for id in &mut folders {
+        id.comes = !stands(root, id)?;
+    }
+    let mut applier = Applier::new(root, &folders);
+    applier.check_back(&steps).map_err(|error| error.of_kind(ErrorKind::Request))?;
+    let mut changed = Vec::new();
+    for (_, row) in trees(past) {
+        changed.extend(edited(root, row)?);
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = changed.iter().take(MOST_NAMED).map(RelPath::absolute).collect();
+    let more =
+        if changed.len() > MOST_NAMED { format!(" and {} more", changed.len() - MOST_NAMED) } else { String::new() };
+    Err(Error::request("files of its packages were changed since")
+        .caused_by(format!("{}{more}", named.join(", ")))
+        .hint("put them back, or change what you want changed with `packets install`, `upgrade` and `remove`"))
+}
+
+/// The folders of packages that it put in place.
+fn trees(past: &Decision) -> impl Iterator<Item = (&Put, &InstalledRow)> {
+    past.steps.iter().filter_map(|step| {
+        let Step::Put(put) = step else { return None };
+        let is_tree = !put.only_empty && put.after.as_ref().is_some_and(|after| after.kind == Kind::Folder);
+        let path = past.folders[put.at.folder].path.child(&put.at.name).ok().filter(|_| is_tree)?;
+        Some((put, past.rows.installed.iter().find(|row| row.package.folder == path)?))
+    })
+}
+
+/// The recorded paths in a package's folder that do not stand as they were recorded.
+fn edited(root: &Folder, row: &InstalledRow) -> Result<Vec<RelPath>> {
+    let folder = &row.package.folder;
+    let named = || format!("cannot look through {}", folder.absolute());
+    let mut cursor = crate::unpack::Cursor::new(root.walk(folder).context(named)?);
+    let mut changed = Vec::new();
+    for file in &row.files {
+        let Some(inside) = file.path.strip_prefix(folder).filter(|inside| !inside.is_root()) else { continue };
+        let same = match cursor.parent_of(inside.as_str()) {
+            Err(error) if is_no_folder(&error) => false,
+            Err(error) => return Err(error).context(named),
+            Ok((parent, name)) => match (&file.kind, parent.stat(name).context(named)?) {
+                (Recorded::File { size, mode, sha256 }, Some(stat)) if stat.kind == FileKind::File => {
+                    (stat.size, stat.mode) == (*size, *mode)
+                        && digest::of(parent.read(name).context(named)?).context(named)? == *sha256
+                }
+                (Recorded::Symlink { stored, .. }, Some(stat)) if stat.kind == FileKind::Symlink => {
+                    parent.read_link(name).context(named)?.to_str() == Some(stored.as_str())
+                }
+                (Recorded::Folder { .. }, Some(stat)) => stat.kind == FileKind::Folder,
+                _ => false,
+            },
+        };
+        if !same {
+            changed.push(file.path.clone());
+        }
+    }
+    Ok(changed)
+}
+
+fn stands(root: &Folder, id: &FolderId) -> Result<bool> {
+    let named = || format!("cannot look at {}", id.path.absolute());
+    match root.walk(&id.path) {
+        Err(error) if is_no_folder(&error) => Ok(false),
+        walked => {
+            let stat = walked.context(named)?.stat_self().context(named)?;
+            Ok((stat.device, stat.inode) == (id.device, id.inode))
+        }
+    }
+}
+
+/// The step that takes another back, with a place of this transaction for what goes.
+fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
+    let Step::Put(mut reversed) = Step::Put(put.clone()).reversed() else { return Ok(()) };
+    // What was displaced waits where its owner has it on record.
+    let is_staged =
+        |spot: &Spot| past.places.iter().any(|place| past.folders[spot.folder].path.starts_with(&place.path));
+    reversed.returns = put.old.as_ref().is_some_and(|old| !is_staged(old));
+    if reversed.before.is_some() && !put.returns {
+        let path = past.folders[put.at.folder].path.child(&put.at.name)?;
+        let is_tree = !put.only_empty && put.after.as_ref().is_some_and(|after| after.kind == Kind::Folder);
+        let old = match is_tree {
+            true => draft.old_spot_named(&path, put.at.name.clone()),
+            false => draft.old_spot(&path),
+        };
+        reversed.old = Some(old.context(|| format!("cannot make room for {}", path.absolute()))?);
+    }
+    draft.put(reversed);
+    Ok(())
+}
+
+/// What the administrator has in a package's folder goes back with the tree that comes back, each to where it
+/// was; what is new to it as well.
+fn carry_back(
+    draft: &mut Draft<'_>,
+    past: &Decision,
+    put: &Put,
+    row: &InstalledRow,
+    kept: &mut Vec<Kept>,
+) -> Result<()> {
+    let at = past.folders[put.at.folder].path.child(&put.at.name)?;
+    let named = || format!("cannot look through {}", at.absolute());
+    let parent = draft.on_disk(&at.parent().unwrap_or_default()).context(named)?;
+    let extras = extras::find(&parent, &put.at.name, &row.files, &row.package.folder)?;
+    if extras.is_empty() {
+        return Ok(());
+    }
+    let tree = parent.open(&put.at.name).context(named)?;
+    let restored = put.old.as_ref().filter(|_| put.before.as_ref().is_some_and(|before| before.kind == Kind::Folder));
+    let old_path = restored.map(|spot| spot_path(past, spot)).transpose()?;
+    let places = carried(past, put)?;
+    let lost = draft.area.old_for(&at).context(named)?.1.child(&put.at.name)?;
+    for extra in extras {
+        let was = at.join(&extra.path)?;
+        let wanted = places.get(&extra.path).cloned().unwrap_or_else(|| extra.path.clone());
+        let carried = match &old_path {
+            Some(old_path) => carry(draft, (&tree, &at, &extra.path), old_path, &wanted)?,
+            None => false,
+        };
+        let now = if carried { at.join(&wanted)? } else { lost.join(&extra.path)? };
+        if was != now {
+            kept.push(Kept { was, now, beside: None });
+        }
+    }
+    Ok(())
+}
+
+/// Moves one into the tree that comes back; false where that has no room for it.
+fn carry(
+    draft: &mut Draft<'_>,
+    (tree, at, path): (&Folder, &RelPath, &RelPath),
+    old_path: &RelPath,
+    wanted: &RelPath,
+) -> Result<bool> {
+    let named = || format!("cannot carry {path} back");
+    let (above, name) = (path.parent().unwrap_or_default(), path.file_name().unwrap_or_default());
+    let to_path = old_path.join(&wanted.parent().unwrap_or_default())?;
+    let to_folder = match draft.root.walk(&to_path) {
+        Err(error) if is_no_folder(&error) => return Ok(false),
+        walked => walked.context(named)?,
+    };
+    let to = Spot {
+        folder: draft.standing_folder(&to_folder, to_path).context(named)?,
+        name: wanted.file_name().unwrap_or_default().to_owned(),
+    };
+    if draft.is_taken(&to) || to_folder.stat(&to.name).context(named)?.is_some() {
+        return Ok(false);
+    }
+    let from_folder = tree.walk(&above).context(named)?;
+    let Some(what) = standing(&from_folder, name).context(named)? else { return Ok(false) };
+    let folder = draft.standing_folder(&from_folder, at.join(&above)?).context(named)?;
+    draft.carry(Spot { folder, name: name.to_owned() }, to, what);
+    Ok(true)
+}
+
+fn spot_path(past: &Decision, spot: &Spot) -> Result<RelPath> {
+    Ok(past.folders[spot.folder].path.child(&spot.name)?)
+}
+
+/// For files that the transaction carried from the tree that went to the one that came: from where they
+/// are now to where they were, as seen from the two trees.
+fn carried(past: &Decision, put: &Put) -> Result<HashMap<RelPath, RelPath>> {
+    let at = spot_path(past, &put.at)?;
+    let tree_paths = |spot: &Option<Spot>| -> Result<Vec<RelPath>> {
+        let mut paths = vec![at.clone()];
+        paths.extend(spot.as_ref().map(|spot| spot_path(past, spot)).transpose()?);
+        Ok(paths)
+    };
+    let (came, went) = (tree_paths(&put.new)?, tree_paths(&put.old)?);
+    let inside = |path: &RelPath, trees: &[RelPath]| trees.iter().find_map(|tree| path.strip_prefix(tree));
+    let mut places = HashMap::new();
+    for step in &past.steps {
+        let Step::Carry { from, to, .. } = step else { continue };
+        if let (Some(now), Some(then)) = (inside(&spot_path(past, to)?, &came), inside(&spot_path(past, from)?, &went))
+        {
+            places.insert(now, then);
+        }
+    }
+    Ok(places)
+}
+
+/// One line a package.
+fn summary(past: &Decision) -> Vec<String> {
+    let now = |name: &PackageName| past.rows.installed.iter().find(|row| row.package.name == *name);
+    let mut lines = Vec::new();
+    for name in &past.before.gone {
+        if let Some(row) = now(name) {
+            lines.push(format!("remove {name} {}", row.package.version));
+        }
+    }
+    for row in &past.before.installed {
+        let InstalledPackage { name, version, .. } = &row.package;
+        lines.push(match now(name) {
+            Some(then) if then.package.version != *version => {
+                format!("restore {name} {version} (from {})", then.package.version)
+            }
+            Some(then) if then.package.digest == row.package.digest => continue,
+            _ => format!("restore {name} {version}"),
+        });
+    }
+    lines
+}

@@ -1,0 +1,160 @@
+//! The folders of packages: each comes and goes as a whole.
+
+use packets_hook_runtime::folder::{Folder, Kind as FileKind};
+use packets_plugin_api::relpath::RelPath;
+
+use super::draft::{Draft, looking, standing};
+use super::extras::{self, Extra};
+use crate::error::{Context, Error, Result};
+use crate::hook::{Arriving, Hooked, Leaving};
+use crate::journal::{Kind, Put, Spot};
+use crate::ops::Kept;
+use crate::target::is_no_folder;
+
+/// The new trees come, the old ones go, and what the administrator had put into them is carried over.
+pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, kept: &mut Vec<Kept>) -> Result<()> {
+    let mut old_trees = Vec::new();
+    for leaving in hooked.leaving() {
+        let successor = hooked.arriving().iter().find(|arriving| arriving.folder == leaving.package.folder);
+        if let Some(old) = leave(draft, leaving, successor, kept)? {
+            old_trees.push((leaving, old));
+        }
+    }
+    for arriving in hooked.arriving() {
+        let replaced = |(leaving, _): &(&Leaving, Spot)| leaving.package.folder == arriving.folder;
+        if !old_trees.iter().any(replaced) {
+            arrive(draft, arriving)?;
+        }
+    }
+    for (leaving, old) in old_trees {
+        carry_over(draft, leaving, &old, hooked, kept)?;
+    }
+    Ok(())
+}
+
+/// The spot that the old tree goes to; none where no folder goes.
+fn leave(
+    draft: &mut Draft<'_>,
+    leaving: &Leaving,
+    successor: Option<&Arriving>,
+    kept: &mut Vec<Kept>,
+) -> Result<Option<Spot>> {
+    let path = &leaving.package.folder;
+    let before = match draft.stands(path) {
+        Err(error) if is_no_folder(&error) => return Ok(None),
+        found => looking(path, found)?,
+    };
+    let Some(before) = before else { return Ok(None) };
+    let is_folder = before.kind == Kind::Folder;
+    if !is_folder && successor.is_none() {
+        // The administrator has put something else there.
+        kept.push(Kept { was: path.clone(), now: path.clone(), beside: None });
+        return Ok(None);
+    }
+    let at = looking(path, draft.spot(path))?;
+    let old = looking(path, draft.old_spot_named(path, leaving.package.name.as_str().to_owned()))?;
+    if !is_folder {
+        let now = draft.folders[old.folder].path.child(&old.name)?;
+        kept.push(Kept { was: path.clone(), now, beside: None });
+    }
+    match successor {
+        Some(arriving) => {
+            let (new, after) = staged_tree(draft, arriving)?;
+            draft.put(Put::swap(at, (before, old.clone()), (after, new)));
+        }
+        None => draft.put(Put::goes(at, before, old.clone())),
+    }
+    Ok(Some(old))
+}
+
+fn arrive(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<()> {
+    let path = &arriving.folder;
+    if looking(path, draft.stands(path))?.is_some() {
+        return Err(Error::storage(format!("cannot put {} in place", path.absolute()))
+            .caused_by("something stands there already")
+            .hint("no package owns what stands there: move it away, then try again"));
+    }
+    let at = looking(path, draft.spot(path))?;
+    let (new, after) = staged_tree(draft, arriving)?;
+    draft.put(Put::comes(at, new, after));
+    Ok(())
+}
+
+fn staged_tree(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<(Spot, crate::journal::Standing)> {
+    let name = arriving.package.name.as_str();
+    let named = || format!("cannot look at the staged {name}");
+    let trees = draft.area.new_trees().context(named)?;
+    let after = standing(&trees, name).context(named)?.ok_or_else(|| Error::storage(named()))?;
+    let path = draft.area.new_trees_path()?;
+    let folder = draft.standing_folder(&trees, path).context(named)?;
+    Ok((Spot { folder, name: name.to_owned() }, after))
+}
+
+/// What the administrator put into a package's folder moves to the release that takes its place.
+fn carry_over(
+    draft: &mut Draft<'_>,
+    leaving: &Leaving,
+    old: &Spot,
+    hooked: &Hooked,
+    kept: &mut Vec<Kept>,
+) -> Result<()> {
+    let folder = &leaving.package.folder;
+    let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
+    let name = folder.file_name().unwrap_or_default();
+    let extras = extras::find(&parent, name, &leaving.files, folder)?;
+    if extras.is_empty() {
+        return Ok(());
+    }
+    let old_path = draft.folders[old.folder].path.child(&old.name)?;
+    let tree = looking(folder, parent.open(name))?;
+    let successor =
+        hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
+    for extra in extras {
+        let carried = match successor {
+            Some(arriving) => carry(draft, &extra, &tree, &old_path, arriving)?,
+            None => None,
+        };
+        let was = folder.join(&extra.path)?;
+        let now = carried.map_or_else(|| old_path.join(&extra.path), Ok)?;
+        if was != now {
+            kept.push(Kept { was, now, beside: None });
+        }
+    }
+    Ok(())
+}
+
+/// Moves one of them into the new tree; none where that has no folder for it: it stays in the old one.
+fn carry(
+    draft: &mut Draft<'_>,
+    extra: &Extra,
+    old_tree: &Folder,
+    old_path: &RelPath,
+    arriving: &Arriving,
+) -> Result<Option<RelPath>> {
+    let named = || format!("cannot carry {} over", extra.path);
+    let (parent, name) = (extra.path.parent().unwrap_or_default(), extra.path.file_name().unwrap_or_default());
+    let mut new_folder = arriving.staged.tree().again().context(named)?;
+    for part in parent.components() {
+        match new_folder.stat(part).context(named)? {
+            Some(stat) if stat.kind != FileKind::Folder => return Ok(None),
+            Some(_) => {}
+            None => {
+                new_folder.make(part, 0o755).context(named)?;
+                new_folder.open(part).and_then(|made| made.set_mode(0o755)).context(named)?;
+            }
+        }
+        new_folder = new_folder.open(part).context(named)?;
+    }
+    let new_path = arriving.folder.join(&parent)?;
+    let mut to = Spot { folder: draft.coming(&new_folder, new_path.clone()).context(named)?, name: name.to_owned() };
+    while draft.is_taken(&to) || new_folder.stat(&to.name).context(named)?.is_some() {
+        to.name.push_str(".old");
+    }
+    let old_folder = old_tree.walk(&parent).context(named)?;
+    let Some(what) = standing(&old_folder, name).context(named)? else { return Ok(None) };
+    let from =
+        Spot { folder: draft.coming(&old_folder, old_path.join(&parent)?).context(named)?, name: name.to_owned() };
+    let now = new_path.child(&to.name)?;
+    draft.carry(from, to, what);
+    Ok(Some(now))
+}

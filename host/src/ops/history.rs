@@ -1,0 +1,164 @@
+//! `history`, `undo` and `recover`.
+
+use packets_plugin_api::ident::TransactionId;
+use packets_plugin_api::storage::{Storage, TransactionRow};
+use serde::Serialize;
+
+use super::context::{Context, Mode};
+use super::install::mode;
+use super::transaction::{new_id, now};
+use super::{Kept, Options};
+use crate::commit::{About, Area, Ground, Reversal};
+use crate::error::{Error, Result};
+use crate::history;
+use crate::recover::Recovered;
+use crate::report::{Event, Events};
+
+/// A transaction of the past.
+#[derive(Debug, Serialize)]
+pub struct Past {
+    /// What is on record of it.
+    #[serde(flatten)]
+    pub row: TransactionRow,
+    /// The transaction that took it back and still stands.
+    pub undone_by: Option<TransactionId>,
+    /// Whether what it displaced is kept.
+    pub can_undo: bool,
+}
+
+/// What `undo` did, or would do.
+#[derive(Debug, Serialize)]
+pub struct Undone {
+    /// The transaction that was taken back.
+    pub undone: TransactionId,
+    /// The one that did it.
+    pub id: TransactionId,
+    /// One line a package: what became of it.
+    pub summary: Vec<String>,
+    /// Whether anything was changed.
+    pub committed: bool,
+    /// Files of the administrator that were moved, and where they are now.
+    pub kept: Vec<Kept>,
+}
+
+/// What `recover` brought to its end.
+#[derive(Debug, Serialize)]
+pub struct RecoveredAll {
+    /// Each transaction that had been cut off.
+    pub recovered: Vec<Recovered>,
+}
+
+/// All transactions, newest first.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn history(options: &Options, events: &dyn Events) -> Result<Vec<Past>> {
+    let context = Context::open(options, Mode::Read, "history", events)?;
+    let storage = context.storage(Mode::Read)?;
+    past(&context, storage.as_ref())
+}
+
+fn past(context: &Context, storage: &dyn Storage) -> Result<Vec<Past>> {
+    // Who may not look there can undo nothing either.
+    let kept = match context.state_to_read()? {
+        Some(state) => history::kept(&state).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let rows = storage.history(history::MOST)?;
+    let mut all: Vec<Past> = Vec::with_capacity(rows.len());
+    for row in rows {
+        // Newest first: whatever takes this one back has been seen.
+        let by = all.iter().find(|later| later.undone_by.is_none() && later.row.undoes.as_ref() == Some(&row.id));
+        let undone_by = by.map(|later| later.row.id.clone());
+        let can_undo = undone_by.is_none() && kept.contains(holder(&row.id, &all));
+        all.push(Past { row, undone_by, can_undo });
+    }
+    Ok(all)
+}
+
+/// The transaction that holds what must come back when this one is taken back: itself, or where it was undone and
+/// brought back, the last that did so. `later`: those since, newest first.
+fn holder<'a>(id: &'a TransactionId, later: &'a [Past]) -> &'a TransactionId {
+    let mut holder = id;
+    for past in later.iter().rev() {
+        if past.row.undoes.as_ref() == Some(holder) {
+            holder = &past.row.id;
+        }
+    }
+    holder
+}
+
+/// Takes a transaction back: the newest that stands and is no undo itself, or the one that is named.
+///
+/// # Errors
+/// There is none, its files are no longer kept, or something has changed since; then nothing is changed.
+pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) -> Result<Undone> {
+    let context = Context::open(options, mode(options), "undo", events)?;
+    let mut storage = context.storage(mode(options))?;
+    let all = past(&context, storage.as_ref())?;
+    let undone = holder(choose(id, &all)?, &all).clone();
+    let kept = match context.state_to_read()? {
+        Some(state) => history::decision(&state, &undone)?,
+        None => None,
+    };
+    let kept = kept.ok_or_else(|| no_longer_kept(&undone))?;
+    let reversal = Reversal::new(kept, context.target.root(), storage.as_ref())?;
+    let summary = reversal.summary.clone();
+    let (id, time) = (new_id()?, now());
+    if options.dry_run.is_some() {
+        return Ok(Undone { undone, id, summary, committed: false, kept: Vec::new() });
+    }
+    let data = context.target.enter_or_make(&context.data, 0o755)?;
+    let about = About { id: id.clone(), command: "undo", time };
+    let area = Area::make(&context.target, &context.state()?, &data, about)?;
+    let ground = Ground {
+        root: context.target.root(),
+        record_folder: context.record_folder(),
+        record_copy: &context.copy_of_record()?,
+        area: &area,
+    };
+    let taken_back = reversal.carry_out(&ground, storage.as_mut())?;
+    for warning in &taken_back.warnings {
+        events.event(&Event::Warning(warning));
+    }
+    // What it had displaced is in its place again.
+    if let Err(error) = history::free(context.target.root(), &context.state()?, &undone) {
+        events.event(&Event::Warning(&error.to_string()));
+    }
+    context.expire_history(storage.as_ref(), time, events);
+    Ok(Undone { undone, id, summary, committed: true, kept: taken_back.kept })
+}
+
+fn choose<'a>(id: Option<&'a TransactionId>, all: &'a [Past]) -> Result<&'a TransactionId> {
+    let Some(id) = id else {
+        let stands = |past: &&Past| past.undone_by.is_none() && past.row.undoes.is_none();
+        return all
+            .iter()
+            .find(stands)
+            .map(|past| &past.row.id)
+            .ok_or_else(|| Error::request("there is nothing to undo").hint("`packets history` lists what was done"));
+    };
+    let past = all.iter().find(|past| past.row.id == *id).ok_or_else(|| {
+        Error::request(format!("there is no transaction {id}")).hint("`packets history` lists all of them")
+    })?;
+    match &past.undone_by {
+        Some(by) => Err(Error::request(format!("transaction {id} was undone already"))
+            .hint(format!("`packets undo {by}` undoes that"))),
+        None => Ok(&past.row.id),
+    }
+}
+
+fn no_longer_kept(id: &TransactionId) -> Error {
+    Error::request(format!("cannot undo transaction {id}"))
+        .caused_by("what it displaced is no longer kept")
+        .hint("[History] in the config says how much is kept, and how long")
+}
+
+/// Brings to their end what a crash left.
+///
+/// # Errors
+/// It cannot be done now; then what is wrong is said, and nothing is lost.
+pub fn recover(options: &Options, events: &dyn Events) -> Result<RecoveredAll> {
+    let context = Context::open(options, Mode::Write { make_root: false }, "recover", events)?;
+    Ok(RecoveredAll { recovered: context.recovered })
+}

@@ -1,0 +1,63 @@
+//! What was done, and what is kept of it, as people read it.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{packages, shown, size};
+use crate::ops::{Past, Stored};
+
+/// A transaction: what and when on the first line, its packages below.
+pub(super) fn lines(past: &Past) -> String {
+    let row = &past.row;
+    let state = match &past.undone_by {
+        Some(by) => format!("  undone by {by}"),
+        None if past.can_undo => String::new(),
+        None => "  its files are no longer kept".to_owned(),
+    };
+    let of = row.undoes.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    let mut text = format!("{}  {}  {}{of}{state}\n", row.id, moment(row.time), shown(&row.command));
+    for line in &row.summary {
+        text.push_str(&format!("  {}", shown(line)));
+        // `install jq 1.7 (needed)`: the second word is the package.
+        let origin = row.origins.iter().find(|origin| line.split(' ').nth(1) == Some(origin.package.as_str()));
+        if let Some(origin) = origin {
+            text.push_str(&format!("  from {}", shown(&origin.source)));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What is kept: one line each.
+pub(super) fn stored(stored: &Stored) -> String {
+    let mut text = String::new();
+    for package in &stored.packages {
+        text.push_str(&format!("{:>10}  {}\n", size(package.size), shown(&package.file)));
+    }
+    for one in &stored.transactions {
+        let what = format!("displaced by {} of {} ({})", shown(&one.command), moment(one.time), one.id);
+        text.push_str(&format!("{:>10}  {what}\n", size(one.size)));
+    }
+    text
+}
+
+/// All of it in one line.
+pub(super) fn total(stored: &Stored) -> String {
+    let of_packages: u64 = stored.packages.iter().map(|package| package.size).sum();
+    let displaced: u64 = stored.transactions.iter().map(|one| one.size).sum();
+    let done = if stored.freed { "freed" } else { "kept:" };
+    let count = stored.transactions.len();
+    let transactions = format!("{count} transaction{}", if count == 1 { "" } else { "s" });
+    format!(
+        "{done} {} of {}, {} that {transactions} displaced",
+        size(of_packages),
+        packages(stored.packages.len() as u64),
+        size(displaced)
+    )
+}
+
+/// `2026-01-31 12:00`, where the user is; from seconds since 1970.
+fn moment(time: u64) -> String {
+    let time = i64::try_from(time).ok().and_then(|time| Timestamp::from_second(time).ok()).unwrap_or(Timestamp::MAX);
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}

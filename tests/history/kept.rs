@@ -1,0 +1,113 @@
+//! What is kept for `undo`, for how long, and how it is freed.
+
+use packets_tests::{Package, Snapshot, TestEnvironment};
+
+fn kept(environment: &TestEnvironment) -> Vec<serde_json::Value> {
+    let stored = environment.run(&["cache", "list", "--json"]).ok().json();
+    stored["transactions"].as_array().unwrap().clone()
+}
+
+fn staging(environment: &TestEnvironment) -> Vec<String> {
+    Snapshot::of(&environment.at("opt/packets/.packets")).paths()
+}
+
+fn configured(history: &str) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    let config = environment.read("etc/packets/config.toml").replace("[History]\nkeep = 10\ndays = 30\n", "");
+    environment.put("etc/packets/config.toml", &format!("{config}\n[History]\n{history}\n"));
+    environment.run(&["cache", "clean"]).ok();
+    environment
+}
+
+#[test]
+fn the_last_ones_are_kept() {
+    let environment = configured("keep = 2");
+    for version in ["1", "2", "3", "4"] {
+        environment.install(&Package::program("tool", version)).ok();
+    }
+    let kept = kept(&environment);
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|one| one["size"].as_u64().unwrap() > 0), "{kept:?}");
+    let history = environment.run(&["history", "--json"]).ok().json();
+    let can: Vec<bool> = history.as_array().unwrap().iter().map(|past| past["can_undo"].as_bool().unwrap()).collect();
+    assert_eq!(can[..4], [true, true, false, false]);
+    let id = history[2]["id"].as_str().unwrap();
+    environment.run(&["undo"]).ok();
+    environment.run(&["undo"]).fails(1).says("no longer kept").says("[History]");
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 3\n");
+    environment.refused(1, || environment.run(&["undo", id]));
+}
+
+#[test]
+fn nothing_is_kept_where_the_config_says_so() {
+    let environment = configured("keep = 0");
+    environment.install(&Package::program("tool", "1")).ok();
+    environment.install(&Package::program("tool", "2")).ok();
+    environment.run(&["remove", "tool"]).ok();
+    assert_eq!(staging(&environment), [""; 0]);
+    assert!(kept(&environment).is_empty());
+}
+
+#[test]
+fn c32_age_is_told_by_the_clock_and_order_is_not() {
+    let at = |environment: &TestEnvironment, when: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new("faketime");
+        let program = environment.command();
+        command.arg(when).arg(program.get_program()).arg("--root").arg(environment.root()).arg("--yes").args(arguments);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("TMPDIR", environment.place().join("tmp"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    if std::process::Command::new("faketime").arg("--version").output().is_err() {
+        packets_tests::skip("needs faketime");
+        return;
+    }
+    let environment = configured("keep = 9\ndays = 2");
+    let folder = |version: &str| {
+        Package::program("tool", version).write(&environment.work().join(version)).display().to_string()
+    };
+    at(&environment, "2020-01-10 12:00:00", &["install", &folder("1")]);
+    at(&environment, "2020-01-11 12:00:00", &["install", &folder("2")]);
+    assert_eq!(kept(&environment).len(), 2);
+    at(&environment, "2020-01-13 11:00:00", &["install", &folder("3")]);
+    assert_eq!(kept(&environment).len(), 2, "the first is too old");
+    // A clock that went back makes nothing old, and the order stays.
+    at(&environment, "2019-06-01 12:00:00", &["install", &folder("4")]);
+    assert_eq!(kept(&environment).len(), 3);
+    environment.run(&["undo"]).ok();
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 3\n");
+}
+
+#[test]
+fn clean_shows_and_frees_it() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.install(&Package::program("tool", "1").bytes("large", &[7; 100_000])).ok();
+    environment.install(&Package::program("tool", "2")).ok();
+    let before = environment.everything();
+    environment.run(&["cache", "clean", "--dry-run"]).ok().prints("displaced by install");
+    before.assert_same(&environment.everything(), "a dry run");
+    let freed = environment.run(&["cache", "clean", "--json"]).ok().json();
+    assert_eq!(freed["freed"], true);
+    let sizes: u64 = freed["transactions"].as_array().unwrap().iter().map(|one| one["size"].as_u64().unwrap()).sum();
+    assert!(sizes > 100_000, "{freed}");
+    assert_eq!(staging(&environment), [""; 0]);
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 2\n");
+    environment.run(&["undo"]).fails(1).says("no longer kept");
+}
+
+#[test]
+fn files_of_the_administrator_are_never_freed() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.install(&Package::program("tool", "1")).ok();
+    environment.put("opt/packets/tool/data/mine", "mine\n");
+    let removed = environment.run(&["remove", "tool", "--json"]).ok().json();
+    let now = removed["kept"][0]["now"].as_str().unwrap().to_owned();
+    assert_eq!(environment.read(&now), "mine\n");
+    environment.run(&["cache", "clean"]).ok().says("files of yours");
+    assert_eq!(environment.read(&now), "mine\n");
+    let left: Vec<String> = staging(&environment).into_iter().filter(|path| !path.ends_with('/')).collect();
+    assert_eq!(left.len(), 1, "only that: {left:?}");
+}
