@@ -137,7 +137,13 @@ impl FromStr for RelPath {
 /// Parents come directly before what is in them (`a`, `a/b`, `a.c`).
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        // A slash ends a component, and so comes before every byte that continues one. No path holds a NUL.
+        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+        match one.iter().zip(other).find(|(a, b)| a != b) {
+            Some((a, b)) => rank(*a).cmp(&rank(*b)),
+            None => one.len().cmp(&other.len()),
+        }
     }
 }
 
@@ -156,6 +162,14 @@ mod tests {
 
     fn path(text: &str) -> RelPath {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_order_is_that_of_components() {
+        let texts = ["", "a", "a/b", "a/b/c", "a b", "a.c", "a!", "a-b/c", "aa", "ab/c", "b", "\u{1}", "é/a", "é", "a/é"];
+        for (one, other) in texts.iter().flat_map(|one| texts.iter().map(move |other| (path(one), path(other)))) {
+            assert_eq!(one.cmp(&other), one.components().cmp(other.components()), "{one:?} {other:?}");
+        }
     }
 
     #[test]
