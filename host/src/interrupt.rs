@@ -6,7 +6,7 @@
 
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +28,14 @@ static TO_CLEAR: Mutex<Option<Clear>> = Mutex::new(None);
 const TRIES: u32 = 5;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Tells that the process ends, where the work itself cannot.
+static TELL: OnceLock<fn(&Error)> = OnceLock::new();
+
+/// Who tells it.
+pub(crate) fn tell_with(tell: fn(&Error)) {
+    let _ = TELL.set(tell);
+}
 
 /// Clears what was begun; true when nothing of it is left.
 type Clear = Box<dyn FnMut() -> bool + Send>;
@@ -68,6 +76,9 @@ fn end_after_grace(signal: i32) {
                     false
                 }
             });
+        }
+        if let Some(tell) = TELL.get() {
+            tell(&interrupted(signal));
         }
         process::exit(i32::from(ErrorKind::Signal(signal).exit_code()));
     }

@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_components() {
-        let texts = ["", "a", "a/b", "a/b/c", "a b", "a.c", "a!", "a-b/c", "aa", "ab/c", "b", "\u{1}", "é/a", "é", "a/é"];
+        let texts =
+            ["", "a", "a/b", "a/b/c", "a b", "a.c", "a!", "a-b/c", "aa", "ab/c", "b", "\u{1}", "é/a", "é", "a/é"];
         for (one, other) in texts.iter().flat_map(|one| texts.iter().map(move |other| (path(one), path(other)))) {
             assert_eq!(one.cmp(&other), one.components().cmp(other.components()), "{one:?} {other:?}");
         }

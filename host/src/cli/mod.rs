@@ -115,6 +115,7 @@ pub fn main() -> ExitCode {
         timings: cli.global.timings,
         dry_run: cli.global.dry_run.is_some() || matches!(cli.command, Command::Hook(_)),
     });
+    crate::interrupt::tell_with(crate::output::last_words);
     let options = options(&cli.global);
     match run(cli.command, &options, &output) {
         Ok(()) => ExitCode::SUCCESS,

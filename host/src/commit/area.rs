@@ -11,7 +11,7 @@ use packets_plugin_api::relpath::RelPath;
 
 use super::staged::{NEW, STAGING, Staged};
 use crate::error::{Context, Error, Result};
-use crate::journal::{Decision, FolderId, Journal, PENDING, Record};
+use crate::journal::{Decision, FolderId, HISTORY, Journal, PENDING, Record};
 use crate::target::{Place, Target, is_no_folder};
 
 /// Where staging folders stand in the state folder.
@@ -55,15 +55,12 @@ impl Area {
     pub fn make(target: &Target, state: &Place, data: &Place, about: About) -> Result<Self> {
         let named = || format!("cannot make a staging folder in {}", data.path.absolute());
         let again = |folder: &Folder| folder.again().context(named);
-        let is_new = data.folder.stat(STAGING).context(named)?.is_none();
-        let parent = data.folder.open_or_make(STAGING, 0o700).context(named)?;
-        if is_new {
-            // A journal must not name a folder that a power cut takes away.
-            parent.sync_file_system().context(named)?;
-        }
+        let parent = make_once(&data.folder, STAGING, 0o700).context(named)?;
         let path = data.path.child(STAGING)?;
         let name = about.id.as_str().to_owned();
-        let pending = state.folder.open_or_make(PENDING, 0o755).context(named)?;
+        let pending = make_once(&state.folder, PENDING, 0o755).context(named)?;
+        // There before it is needed: a disk may be full by then.
+        make_once(&state.folder, HISTORY, 0o700).context(named)?;
         let first = Record::Staging {
             command: about.command.to_owned(),
             time: about.time,
@@ -231,6 +228,15 @@ impl Area {
     pub fn clear(&self) -> Result<()> {
         self.inner().clear()
     }
+}
+
+/// The folder `name`, durable where it is made: a journal must not name what a power cut takes away, nor go with it.
+fn make_once(parent: &Folder, name: &str, mode: u32) -> io::Result<Folder> {
+    if parent.stat(name)?.is_none() {
+        parent.make(name, mode)?;
+        parent.sync_file_system()?;
+    }
+    parent.open(name)
 }
 
 fn ended() -> Error {

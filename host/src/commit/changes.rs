@@ -138,6 +138,8 @@ impl Changes<'_, '_> {
         let folder = self.draft.on_disk(&change.path)?;
         let before = folder.stat_self()?.mode;
         if before != after {
+            // Its file system is told by a staging folder.
+            self.draft.area.place_for(&change.path)?;
             let folder = self.draft.standing_folder(&folder, change.path.clone())?;
             self.draft.steps.push(Step::Mode { folder, before, after });
         }

@@ -76,7 +76,11 @@ impl Reversal {
         for step in past.steps.iter().rev() {
             match step {
                 Step::Put(put) => reverse(&mut draft, past, put)?,
-                Step::Mode { .. } => draft.steps.push(step.reversed()),
+                Step::Mode { folder, .. } => {
+                    let path = &past.folders[*folder].path;
+                    area.place_for(path).context(|| format!("cannot stage beside {}", path.absolute()))?;
+                    draft.steps.push(step.reversed());
+                }
                 Step::Carry { .. } => {}
             }
         }
@@ -223,8 +227,10 @@ fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
     let is_staged =
         |spot: &Spot| past.places.iter().any(|place| past.folders[spot.folder].path.starts_with(&place.path));
     reversed.returns = put.old.as_ref().is_some_and(|old| !is_staged(old));
+    let path = spot_path(past, &put.at)?;
+    // Its file system is told by a staging folder, also where nothing goes to one.
+    draft.area.place_for(&path).context(|| format!("cannot stage beside {}", path.absolute()))?;
     if reversed.before.is_some() && !put.returns {
-        let path = past.folders[put.at.folder].path.child(&put.at.name)?;
         let is_tree = !put.only_empty && put.after.as_ref().is_some_and(|after| after.kind == Kind::Folder);
         let old = match is_tree {
             true => draft.old_spot_named(&path, put.at.name.clone()),

@@ -323,6 +323,11 @@ impl Output {
     }
 }
 
+/// Prints an error where no [`Output`] is at hand: the process is about to end.
+pub(crate) fn last_words(error: &Error) {
+    let _ = io::stderr().lock().write_all(format!("error: {error}\n").as_bytes());
+}
+
 /// What a plan has done, in one line.
 fn done(plan: &Plan) -> String {
     // What `install` puts in the place of another release may be older than that.
