@@ -24,6 +24,8 @@ pub(super) struct Applier<'a> {
     root: &'a Folder,
     folders: &'a [FolderId],
     open: HashMap<usize, Arc<Folder>>,
+    /// Folders in which names can change.
+    free: BTreeSet<usize>,
 }
 
 /// What stands at a spot, and the folder that it is in.
@@ -31,7 +33,7 @@ type Seen = Option<(Arc<Folder>, Stat)>;
 
 impl<'a> Applier<'a> {
     pub(super) fn new(root: &'a Folder, folders: &'a [FolderId]) -> Self {
-        Self { root, folders, open: HashMap::new() }
+        Self { root, folders, open: HashMap::new(), free: BTreeSet::new() }
     }
 
     /// Everything as it will be.
@@ -95,7 +97,7 @@ impl<'a> Applier<'a> {
             },
             Step::Mode { folder, before, .. } if !self.folders[*folder].comes => {
                 let open = self.folder(*folder)?;
-                self.no_obstacle(*folder, open.obstacle_inside())?;
+                self.can_change(*folder, &open)?;
                 match open.stat_self().context(|| self.cannot_look(*folder))?.mode {
                     mode if mode == *before => Ok(()),
                     _ => Err(self.changed_folder(*folder)),
@@ -107,7 +109,7 @@ impl<'a> Applier<'a> {
 
     fn check_put(&mut self, put: &Put) -> Result<()> {
         let folder = self.folder(put.at.folder)?;
-        self.no_obstacle(put.at.folder, folder.obstacle_inside())?;
+        self.can_change(put.at.folder, &folder)?;
         let now = folder.stat(&put.at.name).context(|| self.cannot_look_at(&put.at))?;
         match (&put.before, now) {
             (None, None) => Ok(()),
@@ -121,8 +123,11 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn no_obstacle(&self, at: usize, found: io::Result<Option<folder::Obstacle>>) -> Result<()> {
-        match found.context(|| self.cannot_look(at))? {
+    fn can_change(&mut self, at: usize, folder: &Folder) -> Result<()> {
+        if !self.free.insert(at) {
+            return Ok(());
+        }
+        match folder.obstacle_inside().context(|| self.cannot_look(at))? {
             Some(obstacle) => Err(in_the_way(&self.folders[at].path.absolute(), obstacle)),
             None => Ok(()),
         }

@@ -1,9 +1,11 @@
 //! What a transaction changes on record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use packets_plugin_api::ident::{PackageName, TransactionId};
-use packets_plugin_api::storage::{Approval, FileKind, InstalledRow, Origin, Rows, Storage, TransactionRow};
+use packets_plugin_api::storage::{
+    Approval, FileKind, InstalledPackage, InstalledRow, Origin, Rows, Storage, TransactionRow,
+};
 
 use super::changes::Moved;
 use crate::error::Result;
@@ -82,8 +84,11 @@ fn origins(entry: &Entry<'_>) -> Vec<Origin> {
 /// The rows that bring back what is on record now.
 pub(super) fn inverse(rows: &Rows, storage: &dyn Storage) -> Result<Inverse> {
     let mut inverse = Inverse { gone: Vec::new(), installed: Vec::new(), approved: Vec::new() };
+    // One question, however many packages it is about.
+    let mut installed: HashMap<PackageName, InstalledPackage> =
+        storage.installed()?.into_iter().map(|package| (package.name.clone(), package)).collect();
     for name in rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)) {
-        match storage.package(name)? {
+        match installed.remove(name) {
             Some(package) => inverse.installed.push(InstalledRow { package, files: storage.files(name)? }),
             None => inverse.gone.push(name.clone()),
         }

@@ -83,9 +83,9 @@ fn arrive(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<()> {
 fn staged_tree(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<(Spot, crate::journal::Standing)> {
     let name = arriving.package.name.as_str();
     let named = || format!("cannot look at the staged {name}");
-    let trees = draft.area.new_trees().context(named)?;
-    let after = standing(&trees, name).context(named)?.ok_or_else(|| Error::storage(named()))?;
     let path = draft.area.new_trees_path()?;
+    let trees = draft.on_disk(&path).context(named)?;
+    let after = standing(&trees, name).context(named)?.ok_or_else(|| Error::storage(named()))?;
     let folder = draft.standing_folder(&trees, path).context(named)?;
     Ok((Spot { folder, name: name.to_owned() }, after))
 }

@@ -199,14 +199,11 @@ impl Step {
         }
     }
 
-    /// The folders that it changes names in, or the bits of.
+    /// The folders whose names must be durable when it is done: where things went. A name in staging that
+    /// comes back after a power cut does no harm.
     pub(crate) fn folders(&self) -> Vec<usize> {
         match self {
-            Self::Put(put) => [Some(&put.at), put.new.as_ref(), put.old.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(|spot| spot.folder)
-                .collect(),
+            Self::Put(put) => [Some(&put.at), put.old.as_ref()].into_iter().flatten().map(|spot| spot.folder).collect(),
             Self::Carry { from, to, .. } => vec![from.folder, to.folder],
             Self::Mode { folder, .. } => vec![*folder],
         }
