@@ -349,6 +349,15 @@ impl Folder {
         Ok(fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
     }
 
+    /// Gives this folder the owner and the group of another.
+    pub fn own_as(&self, other: &Self) -> io::Result<()> {
+        let (mine, wanted) = (fs::fstat(&self.0)?, fs::fstat(&other.0)?);
+        if (mine.st_uid, mine.st_gid) == (wanted.st_uid, wanted.st_gid) {
+            return Ok(());
+        }
+        Ok(fs::fchown(&self.0, Some(fs::Uid::from_raw(wanted.st_uid)), Some(fs::Gid::from_raw(wanted.st_gid)))?)
+    }
+
     /// Makes the names in this folder durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.0)?)

@@ -1,6 +1,7 @@
 //! What a crash left: every run that changes something brings it to its end first.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::io;
 
 use packets_hook_runtime::folder::{Folder, Rename};
 use packets_plugin_api::storage::Storage;
@@ -31,23 +32,35 @@ pub enum Ended {
     /// Nothing of it.
     #[serde(rename = "taken back")]
     TakenBack,
+    /// Nobody can tell: it could not be brought to its end.
+    #[serde(rename = "given up")]
+    GivenUp,
 }
 
 /// The names of all journals of transactions that have not ended.
-fn pending(state: &Place) -> Result<Option<(Folder, Vec<String>)>> {
+fn pending(state: &Place) -> Result<Option<(Folder, Vec<OsString>)>> {
     let named = || format!("cannot look at the journals in {}", state.path.absolute());
     if state.folder.stat(PENDING).context(named)?.is_none() {
         return Ok(None);
     }
     let folder = state.folder.open(PENDING).context(named)?;
     let names = folder.list().context(named)?;
-    Ok(Some((folder, names.iter().map(|name| name.to_string_lossy().into_owned()).collect())))
+    Ok(Some((folder, names)))
 }
 
 /// Whether a transaction has not ended: it runs now, or was cut off.
 pub(crate) fn is_pending(state: &Place) -> bool {
     // A reader that may not look says nothing.
     pending(state).is_ok_and(|found| found.is_some_and(|(_, names)| !names.is_empty()))
+}
+
+/// What is done with a transaction that cannot be brought to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// It stays as it is, for another try.
+    Stop,
+    /// Its journal is put away: what it changed stands as it is.
+    GiveUp,
 }
 
 /// Brings every transaction to its end that was cut off. `open` opens the record of what is installed.
@@ -59,48 +72,72 @@ pub(crate) fn recover(
     root: &Folder,
     state: &Place,
     open: impl FnOnce() -> Result<Box<dyn Storage>>,
+    on_failure: OnFailure,
 ) -> Result<Vec<Recovered>> {
     let Some((folder, names)) = pending(state)?.filter(|(_, names)| !names.is_empty()) else { return Ok(Vec::new()) };
     let mut storage = open()?;
     let mut recovered = Vec::new();
     for name in &names {
-        let (journal, tail) = match Journal::open(&folder, name)? {
+        let shown = name.to_string_lossy();
+        let (journal, tail) = match Journal::open(&folder, &shown)? {
             Found::Journal(journal, tail) => (journal, tail),
-            Found::Unsound(why) => return Err(quarantine(&folder, name, state, &why)),
+            Found::Of(user) => return Err(of_another(user, &shown)),
+            Found::Unsound(why) => return Err(does_not_verify(&folder, name, state, &why)),
         };
         let (id, command) = (journal.id().to_string(), journal.command().to_owned());
-        let resumed = resume(journal, tail, root, state, storage.as_mut()).map_err(|error| {
-            error.within(format!("cannot bring {command}, which was cut off, to its end")).hint(GO_ON)
-        })?;
-        let result = match resumed {
-            Resumed::Finished => Ended::Finished,
-            Resumed::TakenBack => Ended::TakenBack,
-            Resumed::Unsound(why) => return Err(quarantine(&folder, name, state, why)),
+        let result = match resume(journal, tail, root, state, storage.as_mut()) {
+            Ok(Resumed::Finished) => Ended::Finished,
+            Ok(Resumed::TakenBack) => Ended::TakenBack,
+            Ok(Resumed::Unsound(why)) => return Err(does_not_verify(&folder, name, state, why)),
+            Err(_) if on_failure == OnFailure::GiveUp => {
+                quarantine(&folder, name, state).context(|| format!("cannot put the journal {shown} away"))?;
+                Ended::GivenUp
+            }
+            Err(error) => {
+                let error = error.within(format!("cannot bring {command}, which was cut off, to its end"));
+                return Err(error.hint(GO_ON).hint(WAY_OUT));
+            }
         };
         recovered.push(Recovered { id, command, result });
     }
     Ok(recovered)
 }
 
-const GO_ON: &str = "nothing is lost: put right what it says, then run `packets recover`";
+fn of_another(user: u32, name: &str) -> Error {
+    Error::storage(format!("the transaction {name}, which was cut off, belongs to the user {user}"))
+        .hint(format!("let the user {user} run `packets recover` on this root"))
+}
 
-/// Moves a journal out of the way, and says so.
-fn quarantine(folder: &Folder, name: &str, state: &Place, why: &str) -> Error {
-    let shown = packets_plugin_api::ident::escape(name, 100);
-    let place = format!("{}/{QUARANTINE}/{shown}", state.path.absolute());
-    let moved = (|| {
-        let quarantine = state.folder.open_or_make(QUARANTINE, 0o700)?;
-        folder.rename(OsStr::new(name), &quarantine, OsStr::new(name), Rename::Replace)?;
-        quarantine.sync()?;
-        folder.sync()
-    })();
+const GO_ON: &str = "nothing is lost: put right what it says, then run `packets recover`";
+const WAY_OUT: &str = "where that cannot be done, `packets recover --give-up` leaves everything as it stands";
+
+fn does_not_verify(folder: &Folder, name: &OsStr, state: &Place, why: &str) -> Error {
+    let shown = packets_plugin_api::ident::escape(&name.to_string_lossy(), 100);
+    let place = format!("{}/{QUARANTINE}", state.path.absolute());
     let error = Error::integrity(format!("the journal of transaction {shown} does not verify")).caused_by(why);
-    match moved {
-        Ok(()) => error
-            .hint(format!(
-                "it is now {place}, and nothing was done by it; what the transaction had changed stands as it is"
-            ))
-            .hint("look at the packages that it names there; the next command goes on without it"),
+    match quarantine(folder, name, state) {
+        Ok(now) => {
+            let now = packets_plugin_api::ident::escape(&now.to_string_lossy(), 120);
+            error
+                .hint(format!(
+                    "it is now {place}/{now}; nothing was done by it, and what it had changed stands as it is"
+                ))
+                .hint("look at the packages that it names there; the next command goes on without it")
+        }
         Err(problem) => error.hint(format!("nothing was done by it; it could not be moved to {place}: {problem}")),
     }
+}
+
+/// Moves a journal out of the way, to a name that is free.
+pub(crate) fn quarantine(folder: &Folder, name: &OsStr, state: &Place) -> io::Result<OsString> {
+    let quarantine = state.folder.open_or_make(QUARANTINE, 0o700)?;
+    let mut new = name.to_owned();
+    while quarantine.stat(&new)?.is_some() {
+        new = name.to_owned();
+        new.push(format!(".{}", crate::durable::random_name()?));
+    }
+    folder.rename(name, &quarantine, &new, Rename::Replace)?;
+    quarantine.sync()?;
+    folder.sync()?;
+    Ok(new)
 }

@@ -8,6 +8,11 @@ use packets_tests::{Output, Package, TestEnvironment, on_path, skip};
 
 /// A root on which an upgrade was killed before its nth rename; none where strace is missing.
 fn cut_off(rename: u32) -> Option<TestEnvironment> {
+    killed_at("renameat2", rename).filter(|(code, _)| *code == 137).map(|(_, environment)| environment)
+}
+
+/// The same for any system call; and the exit code.
+fn killed_at(call: &str, nth: u32) -> Option<(i32, TestEnvironment)> {
     let Some(strace) = on_path("strace") else {
         skip("needs strace");
         return None;
@@ -16,13 +21,12 @@ fn cut_off(rename: u32) -> Option<TestEnvironment> {
     environment.prime();
     environment.install(&release("1")).ok();
     environment.put("opt/packets/tool/data/mine", "mine\n");
-    let inject = format!("inject=renameat2:signal=KILL:when={rename}");
-    let words = [strace.to_str().unwrap(), "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e", &inject];
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+    let words = [strace.to_str().unwrap(), "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
     environment.run_by(words.map(str::to_owned).into());
     let killed = environment.install(&release("2"));
-    assert_eq!(killed.code, 137, "{killed}");
     environment.run_by(Vec::new());
-    Some(environment)
+    Some((killed.code, environment))
 }
 
 fn release(version: &str) -> Package {
@@ -201,4 +205,121 @@ fn c17_packets_upgrading_itself_is_killed() {
         assert!(list.contains("packets  2"), "{rename}: {list}");
         assert!(own(&[], &["undo"]).status.success());
     }
+}
+
+#[test]
+fn c01_the_staging_folder_is_half_gone() {
+    let mut killed = 0;
+    for nth in 1..40 {
+        let Some((code, environment)) = killed_at("unlinkat", nth) else { return };
+        environment.run(&["recover"]).ok();
+        environment.run(&["undo"]).ok();
+        environment.run(&["cache", "clean"]).ok();
+        let left: Vec<_> = fs::read_dir(environment.at("opt/packets/.packets")).unwrap().collect();
+        assert!(left.is_empty(), "{nth}: {left:?}");
+        match code {
+            0 => break,
+            _ => killed += 1,
+        }
+    }
+    assert!(killed > 3, "the sweep has met only {killed} calls");
+}
+
+#[test]
+fn staging_that_somebody_deleted_is_no_reason_to_stop_where_nothing_was_decided() {
+    // The first is that of the journals' folder; this one is of what is staged.
+    let Some((137, environment)) = killed_at("fsync", 3) else { return };
+    let before = environment.system();
+    fs::remove_dir_all(environment.at("opt/packets/.packets")).unwrap();
+    let recovered = environment.run(&["recover", "--json"]).ok().json();
+    assert_eq!(recovered["recovered"][0]["result"], "taken back");
+    before.assert_same(&environment.system(), "nothing had been done");
+    environment.install(&release("3")).ok();
+}
+
+#[test]
+fn giving_up_leaves_everything_as_it_stands() {
+    let Some(environment) = cut_off(2) else { return };
+    fs::remove_dir_all(environment.at("opt/packets/.packets")).unwrap();
+    let before = environment.system();
+    environment.run(&["install", "x"]).fails(7).says("packets recover --give-up");
+    let given_up = environment.run(&["recover", "--give-up", "--json"]).ok().json();
+    assert_eq!(given_up["recovered"][0]["result"], "given up");
+    before.assert_same(&environment.system(), "as it stands");
+    environment.run(&["recover"]).ok().says("nothing was cut off");
+}
+
+#[test]
+fn c06_a_decision_whose_blocks_did_not_all_come_to_the_disk() {
+    let Some((137, environment)) = killed_at("fdatasync", 2) else { return };
+    let journal = journal(&environment);
+    let mut bytes = fs::read(&journal).unwrap();
+    assert!(bytes.ends_with(b"\n") && bytes.len() > 2000, "the decision is there, not synced");
+    let middle = bytes.len() - 1000;
+    bytes[middle..middle + 500].fill(0);
+    fs::write(&journal, bytes).unwrap();
+    let recovered = environment.run(&["recover", "--json"]).ok().json();
+    assert_eq!(recovered["recovered"][0]["result"], "taken back");
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n");
+    assert!(
+        fs::read_dir(environment.at("opt/packets/.packets"))
+            .unwrap()
+            .all(|one| { one.unwrap().path().join("old").exists() }),
+        "only what is kept is left"
+    );
+}
+
+#[test]
+fn the_journal_of_another_user_waits_for_that_user() {
+    if !packets_tests::is_root() {
+        skip("needs root");
+        return;
+    }
+    let Some(environment) = cut_off(2) else { return };
+    let give = |path: &std::path::Path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    let journal = journal(&environment);
+    give(&environment.at("var/lib/packets/journal"));
+    give(&journal);
+    environment.run(&["recover"]).fails(7).says("belongs to the user 65534");
+    assert!(journal.exists(), "it is not moved");
+}
+
+#[test]
+fn names_that_are_no_journals_go_out_of_the_way() {
+    use std::os::unix::ffi::OsStrExt;
+    let environment = TestEnvironment::new();
+    environment.prime();
+    for _ in 0..2 {
+        let pending = environment.at("var/lib/packets/journal");
+        fs::create_dir_all(pending.join("0123456789abcdef/full")).unwrap();
+        environment.run(&["recover"]).fails(5);
+        fs::write(pending.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
+        environment.run(&["recover"]).fails(5).says("does not verify");
+        environment.run(&["recover"]).ok().says("nothing was cut off");
+    }
+}
+
+#[test]
+fn c33_a_folder_that_was_exchanged_stops_a_recovery() {
+    let Some(strace) = on_path("strace") else { return };
+    let mut environment = TestEnvironment::new();
+    environment.prime();
+    environment.put("usr/share/doc/other", "");
+    environment.put("usr/bin/other", "");
+    environment.install(&release("1")).ok();
+    let words = [strace.to_str().unwrap(), "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e"];
+    let inject = ["inject=renameat2:signal=KILL:when=1"];
+    environment.run_by(words.iter().chain(&inject).map(|word| (*word).to_owned()).collect());
+    assert_eq!(environment.run(&["remove", "tool"]).code, 137);
+    environment.run_by(Vec::new());
+    let (doc, away) = (environment.at("usr/share/doc"), environment.at("usr/share/away"));
+    fs::rename(&doc, &away).unwrap();
+    fs::create_dir(&doc).unwrap();
+    fs::copy(away.join("tool"), doc.join("tool")).unwrap();
+    environment.run(&["recover"]).fails(7).says("/usr/share/doc was changed by someone else");
+    assert!(doc.join("tool").exists());
+    fs::remove_dir_all(&doc).unwrap();
+    fs::rename(&away, &doc).unwrap();
+    environment.run(&["recover"]).ok();
+    assert!(!doc.join("tool").exists());
 }

@@ -1,6 +1,6 @@
 //! What is kept for `undo`, for how long, and how it is freed.
 
-use packets_tests::{Package, Snapshot, TestEnvironment};
+use packets_tests::{Package, Snapshot, TestEnvironment, on_path, skip};
 
 fn kept(environment: &TestEnvironment) -> Vec<serde_json::Value> {
     let stored = environment.run(&["cache", "list", "--json"]).ok().json();
@@ -110,4 +110,69 @@ fn files_of_the_administrator_are_never_freed() {
     assert_eq!(environment.read(&now), "mine\n");
     let left: Vec<String> = staging(&environment).into_iter().filter(|path| !path.ends_with('/')).collect();
     assert_eq!(left.len(), 1, "only that: {left:?}");
+}
+
+#[test]
+fn what_is_half_freed_cannot_be_undone_and_is_freed_later() {
+    let Some(strace) = on_path("strace") else {
+        skip("needs strace");
+        return;
+    };
+    for nth in [1, 2, 3, 4, 5, 6, 7, 8] {
+        let mut environment = TestEnvironment::new();
+        environment.prime();
+        environment.run(&["cache", "clean"]).ok();
+        let large = (0..5).fold(Package::program("tool", "1"), |package, at| package.data(&format!("f{at}"), "x"));
+        environment.install(&large).ok();
+        environment.install(&Package::program("tool", "2")).ok();
+        let inject = format!("inject=unlinkat:signal=KILL:when={nth}");
+        let words = [strace.to_str().unwrap(), "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", &inject];
+        environment.run_by(words.map(str::to_owned).into());
+        assert_eq!(environment.run(&["cache", "clean"]).code, 137, "{nth}");
+        environment.run_by(Vec::new());
+        let history = environment.run(&["history", "--json"]).ok().json();
+        let first = history[0]["can_undo"].as_bool().unwrap();
+        match first {
+            // It came to the other transaction first, of which nothing is kept.
+            true => environment.run(&["undo"]).ok(),
+            false => environment.run(&["undo"]).fails(1).says("no longer kept"),
+        };
+        environment.run(&["cache", "clean"]).ok();
+        assert_eq!(staging(&environment), [""; 0], "{nth}");
+    }
+}
+
+#[test]
+fn what_somebody_deleted_of_it_is_missed() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.install(&Package::program("tool", "1")).ok();
+    environment.install(&Package::program("tool", "2")).ok();
+    let id = environment.run(&["history", "--json"]).ok().json()[0]["id"].as_str().unwrap().to_owned();
+    std::fs::remove_file(environment.at(&format!("opt/packets/.packets/{id}/old/tool/data/name"))).unwrap();
+    environment.refused(1, || environment.run(&["undo"])).says("no longer kept whole").says("/data/name");
+}
+
+#[test]
+fn a_damaged_journal_stops_no_other() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    for version in ["1", "2", "3"] {
+        environment.install(&Package::program("tool", version)).ok();
+    }
+    let id = environment.run(&["history", "--json"]).ok().json()[1]["id"].as_str().unwrap().to_owned();
+    std::fs::write(environment.at(&format!("var/lib/packets/history/{id}")), "damaged\n").unwrap();
+    environment.run(&["cache", "list"]).ok();
+    environment.run(&["cache", "clean"]).fails(5).says("does not verify").says("var/lib/packets/quarantine");
+    environment.run(&["cache", "clean"]).ok();
+    assert!(kept(&environment).is_empty());
+    assert_eq!(
+        Snapshot::of(&environment.at("opt/packets/.packets"))
+            .paths()
+            .iter()
+            .filter(|path| path.matches('/').count() == 1 && path.ends_with('/'))
+            .count(),
+        1,
+        "only what nobody can tell"
+    );
 }

@@ -7,3 +7,4 @@ mod list;
 mod obstacles;
 mod refused;
 mod undo;
+mod yours;

@@ -174,3 +174,96 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     environment.run(&["undo"]).ok();
     environment.run(&["undo", "--dry-run"]).fails(1).says("there is nothing to undo");
 }
+
+#[test]
+fn a_folder_that_two_packages_shared_is_made_anew() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.put("usr/share/doc/other", "");
+    let package = |name: &str| {
+        let hook = format!(
+            "assert(os.mkdir('/usr/share/doc/shared', 493)) \
+             local out = io.open('/usr/share/doc/shared/{name}', 'w') out:write('{name}') out:close()"
+        );
+        Package::new(name, "1").install(&hook)
+    };
+    environment.install(&package("one")).ok();
+    environment.install(&package("two")).ok();
+    environment.run(&["remove", "one"]).ok();
+    let removal = environment.run(&["history", "--json"]).ok().json()[0]["id"].as_str().unwrap().to_owned();
+    environment.run(&["remove", "two"]).ok();
+    assert!(!environment.exists("usr/share/doc/shared"));
+    environment.run(&["undo", &removal]).ok();
+    assert_eq!(environment.read("usr/share/doc/shared/one"), "one");
+    environment.run(&["undo"]).ok();
+    assert_eq!(environment.read("usr/share/doc/shared/two"), "two");
+    environment.run(&["remove", "one", "two"]).ok();
+    assert!(!environment.exists("usr/share/doc/shared"));
+}
+
+#[test]
+fn a_folder_that_is_another_by_now_serves_as_well() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.put("usr/bin/other", "");
+    environment.install(&Package::program("tool", "1")).ok();
+    environment.run(&["remove", "tool"]).ok();
+    std::fs::remove_dir_all(environment.at("usr/bin")).unwrap();
+    environment.run(&["undo", "--dry-run"]).fails(1).says("the folder /usr/bin has gone since");
+    environment.refused(1, || environment.run(&["undo"])).says("mkdir /usr/bin");
+    std::fs::create_dir(environment.at("usr/bin")).unwrap();
+    environment.run(&["undo"]).ok();
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n");
+}
+
+#[test]
+fn a_copy_of_the_root_is_another_system() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    environment.install(&Package::program("tool", "1")).ok();
+    let copy = environment.place().join("work/copy");
+    let status = std::process::Command::new("cp").arg("-a").arg(environment.root()).arg(&copy).status().unwrap();
+    assert!(status.success());
+    let output = environment.run_plain(&["--root", copy.to_str().unwrap(), "undo"]);
+    output.fails(1).says("was changed since");
+    assert!(copy.join("usr/bin/tool").symlink_metadata().is_ok());
+}
+
+#[test]
+fn a_displacer_and_what_it_displaced_go_and_come_together() {
+    for order in [["tool", "displacer"], ["displacer", "tool"]] {
+        let environment = TestEnvironment::new();
+        environment.prime();
+        environment.put("usr/bin/other", "");
+        let empty = environment.system();
+        environment.install(&Package::program("tool", "1").remove("")).ok();
+        let grant = "[[Sandbox.grant]]\npackage = \"displacer\"\nreplace = [\"/usr/bin/tool\"]\n";
+        let config = environment.read("etc/packets/config.toml");
+        environment.put("etc/packets/config.toml", &format!("{config}\n{grant}"));
+        let hook = "assert(os.symlink(path_join(data_dir, 'name'), '/usr/bin/tool'))";
+        let displacer = Package::new("displacer", "1").permission("replace = [\"/usr/bin/tool\"]").install(hook);
+        environment.install(&displacer).ok();
+        let both = moment(&environment);
+        environment.run(&["remove", order[0], order[1]]).ok();
+        empty.assert_same(&environment.system(), "both are gone");
+        environment.run(&["undo"]).ok();
+        is_again(&environment, &both, "both are back");
+        environment.run(&["remove", order[0]]).ok();
+        environment.run(&["remove", order[1]]).ok();
+        empty.assert_same(&environment.system(), "one after the other");
+    }
+}
+
+#[test]
+fn what_the_administrator_took_away_is_no_obstacle() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    install(&environment, "1");
+    environment.put("etc/tool/tool.conf", "edited\n");
+    environment.publish(&release("2"));
+    environment.run_with_repo(&["upgrade", "tool", GRANT[0], GRANT[1]]).ok();
+    std::fs::remove_file(environment.at("etc/tool/tool.conf.new")).unwrap();
+    environment.run(&["undo"]).ok();
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n");
+    assert_eq!(environment.read("etc/tool/tool.conf"), "edited\n");
+}

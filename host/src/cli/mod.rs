@@ -134,6 +134,7 @@ fn options(global: &Global) -> Options {
         yes: global.yes,
         dry_run: global.dry_run,
         wait: !global.no_wait,
+        give_up: false,
     }
 }
 

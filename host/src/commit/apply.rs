@@ -55,19 +55,6 @@ impl<'a> Applier<'a> {
         })
     }
 
-    /// All that the steps put in place stands there, and all that they displaced is kept. Nothing is changed.
-    pub(super) fn check_back(&mut self, steps: &[Step]) -> Result<()> {
-        for step in steps.iter().rev().map(Step::reversed) {
-            self.check_step(&step)?;
-            let Step::Put(Put { after: Some(after), new: Some(new), at, only_empty, .. }) = &step else { continue };
-            let stays = *only_empty && self.look(at)?.is_some_and(|(_, stat)| after.is(&stat));
-            if !stays && !self.look(new)?.is_some_and(|(_, stat)| after.is(&stat)) {
-                return Err(Error::request(format!("what it displaced at {} is no longer kept", self.shown(at))));
-            }
-        }
-        Ok(())
-    }
-
     /// Makes durable what was done.
     pub(super) fn sync(&mut self, steps: &[Step], area: &Area) -> Result<()> {
         self.sync_places(steps, &area.handles())
@@ -92,7 +79,7 @@ impl<'a> Applier<'a> {
         match step {
             Step::Put(put) if !self.folders[put.at.folder].comes => self.check_put(put),
             Step::Carry { from, what, .. } if !self.folders[from.folder].comes => match self.look(from)? {
-                Some((_, stat)) if what.is(&stat) => Ok(()),
+                Some((_, stat)) if what.is_still(&stat) => Ok(()),
                 _ => Err(self.changed(from)),
             },
             Step::Mode { folder, before, .. } if !self.folders[*folder].comes => {
@@ -222,11 +209,12 @@ impl<'a> Applier<'a> {
     }
 
     fn carry(&mut self, from: &Spot, to: &Spot, what: &Standing) -> Result<()> {
-        if self.look(to)?.is_some_and(|(_, stat)| what.is(&stat)) {
+        // It may be a log that somebody writes on: the same file is enough.
+        if self.look(to)?.is_some_and(|(_, stat)| what.is_still(&stat)) {
             return Ok(());
         }
         match self.look(from)? {
-            Some((_, stat)) if what.is(&stat) => self.rename(from, to, Rename::Keep),
+            Some((_, stat)) if what.is_still(&stat) => self.rename(from, to, Rename::Keep),
             // It is the administrator's, who has taken it away.
             None => Ok(()),
             Some(_) => Err(self.neither(from)),
@@ -267,7 +255,7 @@ impl<'a> Applier<'a> {
         Ok(source.rename(&from.name, &target, &to.name, how))
     }
 
-    /// What stands at a spot. Nothing, where its folder is not in its place.
+    /// What stands at a spot. Nothing, where no folder stands at its path, or one that comes is not there yet.
     fn look(&mut self, spot: &Spot) -> Result<Seen> {
         let Some(folder) = self.find(spot.folder)? else { return Ok(None) };
         let stat = folder.stat(&spot.name).context(|| self.cannot_look_at(spot))?;
@@ -279,7 +267,8 @@ impl<'a> Applier<'a> {
         self.find(at)?.ok_or_else(|| self.changed_folder(at))
     }
 
-    /// The folder, if it is in its place: no link on the way, and the very one that was recorded.
+    /// The folder, if it is in its place: no link on the way, and the very one that was recorded. Another one
+    /// there is an error, but in the place of one that comes.
     fn find(&mut self, at: usize) -> Result<Option<Arc<Folder>>> {
         if let Some(open) = self.open.get(&at) {
             return Ok(Some(open.clone()));
@@ -292,7 +281,8 @@ impl<'a> Applier<'a> {
         };
         let stat = folder.stat_self().context(|| self.cannot_look(at))?;
         if (stat.device, stat.inode) != (id.device, id.inode) {
-            return Ok(None);
+            // What stood there is somewhere else now: nobody can tell what became of what is in it.
+            return if id.comes { Ok(None) } else { Err(self.changed_folder(at)) };
         }
         if self.open.len() >= MOST_OPEN {
             self.open.clear();

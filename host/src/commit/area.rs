@@ -16,6 +16,8 @@ use crate::target::{Place, Target, is_no_folder};
 
 /// Where staging folders stand in the state folder.
 const IN_STATE: &str = "staging";
+/// Stands for any name in the record's folder.
+const RECORD: &str = "record";
 /// Bytes that are set aside on each mount for names of a recovery on a full disk.
 const RESERVE: u64 = 64 << 10;
 
@@ -60,7 +62,7 @@ impl Area {
         let name = about.id.as_str().to_owned();
         let pending = make_once(&state.folder, PENDING, 0o755).context(named)?;
         // There before it is needed: a disk may be full by then.
-        make_once(&state.folder, HISTORY, 0o700).context(named)?;
+        make_once(&state.folder, HISTORY, 0o755).context(named)?;
         let first = Record::Staging {
             command: about.command.to_owned(),
             time: about.time,
@@ -80,7 +82,6 @@ impl Area {
             decided: false,
         };
         let staged = Staged::make(parent, &path, &name).context(named)?;
-        staged.folder.make(NEW, 0o700).context(named)?;
         inner.by_mount.insert(staged.folder.mount().context(named)?, 0);
         inner.folders.push(staged);
         let area = Arc::new(Mutex::new(inner));
@@ -131,7 +132,7 @@ impl Area {
         let mut inner = self.inner();
         let at = inner.place_for(near)?;
         let staged = &inner.folders[at];
-        Ok((staged.old.clone(), staged.old_path()?))
+        Ok((staged.old()?.clone(), staged.old_path()?))
     }
 
     /// A name that nothing in a staging folder or in `old/` has yet. No package's name begins so: their trees
@@ -142,9 +143,14 @@ impl Area {
         format!("-{}", inner.next)
     }
 
-    /// The identities of all staging folders.
-    pub(super) fn places(&self) -> io::Result<Vec<FolderId>> {
-        self.inner().folders.iter().map(|staged| FolderId::of(&staged.folder, staged.path.clone())).collect()
+    /// The identities of all staging folders, one on the mount of the record's folder among them. From here on none
+    /// is added: the decision names them.
+    pub(super) fn places(&self, record_folder: &RelPath) -> Result<Vec<FolderId>> {
+        let named = || "cannot look at the staging folders".to_owned();
+        let mut inner = self.inner();
+        inner.place_for(&record_folder.child(RECORD)?).context(named)?;
+        let id = |staged: &Staged| FolderId::of(&staged.folder, staged.path.clone());
+        inner.folders.iter().map(id).collect::<io::Result<_>>().context(named)
     }
 
     /// The staging folders.
@@ -163,7 +169,7 @@ impl Area {
     pub(super) fn reserve(&self, record_folder: &RelPath, record: u64) -> Result<()> {
         let mut inner = self.inner();
         let named = || "cannot set room aside".to_owned();
-        let near = record_folder.child("record")?;
+        let near = record_folder.child(RECORD)?;
         let of_record = inner.place_for(&near).context(named)?;
         for (at, staged) in inner.folders.iter().enumerate() {
             let bytes = if at == of_record { RESERVE + record } else { RESERVE };
@@ -191,8 +197,12 @@ impl Area {
             }
             return Err(error);
         }
-        let begun = inner.folders[0].begin();
-        begun.context(|| "cannot mark the staging folder".to_owned())
+        Ok(())
+    }
+
+    /// Marks that the target changes from here on.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.inner().folders[0].begin().context(|| "cannot mark the staging folder".to_owned())
     }
 
     /// Whether it was decided, or may have been.

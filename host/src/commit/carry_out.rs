@@ -53,7 +53,8 @@ pub(crate) fn carry_out(
     })?;
 
     let mut applier = Applier::new(root, &decision.folders);
-    let applied = applier.forward(&decision.steps).and_then(|()| applier.sync(&decision.steps, area));
+    let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
+    let applied = begun.and_then(|()| applier.sync(&decision.steps, area));
     area.release();
     let mut warnings = Vec::new();
     if let Err(error) = storage.copy_to(record_copy)

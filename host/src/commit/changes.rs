@@ -33,6 +33,7 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, data: &Place) -> Res
         data,
         moved: Moved::default(),
         displaced_before: displaced_before(hooked.leaving()),
+        goes: hooked.leaving().iter().flat_map(|leaving| &leaving.files).map(|file| &file.path).collect(),
         displaced_folders: HashSet::new(),
         covered: HashSet::new(),
     };
@@ -57,7 +58,9 @@ struct Changes<'a, 'b> {
     moved: Moved,
     /// What replaced paths of packages that go had displaced, by path.
     displaced_before: HashMap<&'a RelPath, &'a RelPath>,
-    /// Folders from which something displaced has come back.
+    /// The paths of packages that go.
+    goes: HashSet<&'a RelPath>,
+    /// Folders from which something displaced has come back, or gone.
     displaced_folders: HashSet<RelPath>,
     /// Folders that go as a whole, something else in their place.
     covered: HashSet<RelPath>,
@@ -179,6 +182,7 @@ impl Changes<'_, '_> {
         };
         let Some(before) = before else { return Ok(()) };
         let is_folder = change.old.is_some_and(|old| old.kind == FileKind::Folder);
+        self.displaced_folders.extend(path.parent().filter(|folder| folder.file_name() == Some(DISPLACED)));
         let at = self.draft.spot(path).context(named)?;
         let old = self.draft.old_spot(path).context(named)?;
         let put = match self.what_comes_back(path).context(named)? {
@@ -192,6 +196,10 @@ impl Changes<'_, '_> {
     /// What was displaced at a path and is still kept.
     fn what_comes_back(&mut self, path: &RelPath) -> io::Result<Option<(Spot, Standing)>> {
         let Some(kept) = self.displaced_before.get(path).map(|kept| (*kept).clone()) else { return Ok(None) };
+        if self.goes.contains(&kept) {
+            // Its owner goes too.
+            return Ok(None);
+        }
         let standing = match self.draft.stands(&kept) {
             Err(error) if is_no_folder(&error) => return Ok(None),
             found => found?,

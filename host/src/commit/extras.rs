@@ -8,13 +8,15 @@ use packets_hook_runtime::limits;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileRecord;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 
-/// A path in a package's folder that is not on record.
+/// Something in a package's folder that is not on record: a file, or a whole folder that no release knows.
 #[derive(Debug)]
 pub(super) struct Extra {
     /// Below the package's folder.
     pub(super) path: RelPath,
+    /// Its name cannot be written down (it is not UTF-8, or too long): `path` is the folder that it is in.
+    pub(super) nameless: bool,
 }
 
 /// The paths on record that lie in a package's folder, as seen from it.
@@ -23,39 +25,46 @@ fn recorded(files: &[FileRecord], folder: &RelPath) -> HashSet<RelPath> {
 }
 
 /// What is not on record in a package's folder, which stands at `name` in `parent` and has `folder` for its path
-/// on record.
-pub(super) fn find(parent: &Folder, name: &str, files: &[FileRecord], folder: &RelPath) -> Result<Vec<Extra>> {
+/// on record. A folder that is not on record is one thing, unless `into` wants to see what is in it.
+pub(super) fn find(
+    parent: &Folder,
+    name: &str,
+    (files, folder): (&[FileRecord], &RelPath),
+    into: &dyn Fn(&RelPath) -> bool,
+) -> Result<Vec<Extra>> {
     let named = || format!("cannot look through the old {name}");
     let mut extras = Vec::new();
     if parent.stat(name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder) {
         let known = recorded(files, folder);
-        walk(&parent.open(name).context(named)?, &RelPath::root(), &known, 0, &mut extras)?;
+        let search = Search { known: &known, into };
+        search.walk(&parent.open(name).context(named)?, &RelPath::root(), 0, &mut extras)?;
     }
     Ok(extras)
 }
 
-fn walk(
-    folder: &Folder,
-    path: &RelPath,
-    known: &HashSet<RelPath>,
-    depth: usize,
-    extras: &mut Vec<Extra>,
-) -> Result<()> {
-    let named = || format!("cannot look through {path}");
-    if depth > limits::DEPTH {
-        return Err(Error::storage(named()).caused_by("its folders are nested too deeply"));
-    }
-    for name in folder.list().context(named)? {
-        // A name that no package can have is the administrator's; it is kept with the folder that it is in.
-        let Some(here) = OsStr::to_str(&name).and_then(|name| path.child(name).ok()) else { continue };
-        let is_folder = folder.stat(&name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder);
-        if is_folder {
-            walk(&folder.open(&name).context(named)?, &here, known, depth + 1, extras)?;
-        } else if !known.contains(&here) {
-            extras.push(Extra { path: here });
+struct Search<'a> {
+    known: &'a HashSet<RelPath>,
+    into: &'a dyn Fn(&RelPath) -> bool,
+}
+
+impl Search<'_> {
+    fn walk(&self, folder: &Folder, path: &RelPath, depth: usize, extras: &mut Vec<Extra>) -> Result<()> {
+        let named = || format!("cannot look through {path}");
+        for name in folder.list().context(named)? {
+            let Some(here) = OsStr::to_str(&name).and_then(|name| path.child(name).ok()) else {
+                extras.push(Extra { path: path.clone(), nameless: true });
+                continue;
+            };
+            let is_folder = folder.stat(&name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder);
+            let is_known = self.known.contains(&here);
+            if is_folder && depth < limits::DEPTH && (is_known || (self.into)(&here)) {
+                self.walk(&folder.open(&name).context(named)?, &here, depth + 1, extras)?;
+            } else if !is_known {
+                extras.push(Extra { path: here, nameless: false });
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Removes what is on record from a tree that is out of use, and the tree where nothing else is in it;

@@ -15,6 +15,7 @@ mod rows;
 mod staged;
 mod sync;
 mod take_back;
+mod todo;
 mod trees;
 
 use std::path::Path;
@@ -30,7 +31,7 @@ pub use rows::Entry;
 pub(crate) use staged::free;
 pub(crate) use take_back::Reversal;
 
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::hook::Hooked;
 use crate::journal::Decision;
 use crate::ops::{HookOutcome, Kept};
@@ -94,7 +95,7 @@ pub fn commit(hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, entry:
     let rows = rows::rows(&hooked, entry, &moved, storage)?;
     let before = rows::inverse(&rows, storage)?;
     let Draft { folders, steps, .. } = draft;
-    let places = site.area.places().context(|| "cannot look at the staging folders".to_owned())?;
+    let places = site.area.places(site.record_folder)?;
     let decision = Decision { places, folders, steps, rows, before };
 
     let entries = decision.steps.len() + hooked.records().iter().map(|(_, files)| files.len()).sum::<usize>();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
+use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::Storage;
 
 use super::apply::Applier;
@@ -59,11 +60,13 @@ fn clear(journal: Journal, root: &Folder) -> Result<Resumed> {
     for record in journal.records() {
         let Record::Staging { parent, name, .. } = record else { continue };
         let named = || format!("cannot look at {}", parent.path.absolute());
-        let folder = match root.walk(&parent.path) {
-            Err(error) if is_no_folder(&error) => return Err(not_there(parent)),
-            walked => walked.context(named)?,
-        };
-        if folder.stat_self().context(named)?.inode != parent.inode {
+        let (folder, path) = nearest(root, &parent.path)?;
+        let stat = folder.stat_self().context(named)?;
+        if path != parent.path || stat.inode != parent.inode {
+            if stat.device == parent.device {
+                // Its file system is there, and the folder is not any more.
+                continue;
+            }
             return Err(not_there(parent));
         }
         if let Ok(staging) = folder.open(name)
@@ -151,19 +154,27 @@ fn all_places(decision: &mut Decision, root: &Folder) -> Result<Vec<Staged>> {
 pub(super) fn renumber(decision: &mut Decision, root: &Folder) -> Result<()> {
     let mut numbers = Vec::new();
     for id in &decision.places {
-        let named = || format!("cannot look at {}", id.path.absolute());
-        let folder = match root.walk(&id.path.parent().unwrap_or_default()) {
-            Err(error) if is_no_folder(&error) => return Err(not_there(id)),
-            walked => walked.context(named)?,
-        };
-        numbers.push((id.device, folder.stat_self().context(named)?.device));
+        let (folder, _) = nearest(root, &id.path.parent().unwrap_or_default())?;
+        let now = folder.stat_self().context(|| format!("cannot look at {}", id.path.absolute()))?.device;
+        numbers.push((id.device, now));
     }
     decision.renumber(|device| numbers.iter().find(|(then, _)| *then == device).map_or(device, |(_, now)| *now));
     Ok(())
 }
 
+/// The folder at `path`, or the nearest one above it that is there, and where that is.
+fn nearest(root: &Folder, path: &RelPath) -> Result<(Folder, RelPath)> {
+    let mut above = path.clone();
+    loop {
+        match (root.walk(&above), above.parent()) {
+            (Err(error), Some(parent)) if is_no_folder(&error) => above = parent,
+            (walked, _) => return Ok((walked.context(|| format!("cannot look at {}", above.absolute()))?, above)),
+        }
+    }
+}
+
 fn not_there(id: &FolderId) -> Error {
     Error::storage(format!("cannot find the staging folder {}", id.path.absolute()))
         .caused_by("what stands at its path is not what stood there: perhaps its file system is not mounted")
-        .hint("mount it, then run `packets recover`; nothing was changed")
+        .hint("if it is only not mounted, mount it; nothing was changed")
 }

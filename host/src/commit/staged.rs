@@ -1,5 +1,6 @@
 //! One staging folder.
 
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ pub(super) struct Staged {
     pub(super) path: RelPath,
     /// Opened before the first write, so that it is told of every write that failed.
     pub(super) folder: Arc<Folder>,
-    pub(super) old: Arc<Folder>,
+    /// None where it was removed already, when the removal of the whole was cut off.
+    old: Option<Arc<Folder>>,
 }
 
 impl Staged {
@@ -38,10 +40,16 @@ impl Staged {
     pub(super) fn make(parent: Folder, parent_path: &RelPath, name: &str) -> io::Result<Self> {
         let path = parent_path.child(name).map_err(io::Error::other)?;
         parent.make(name, 0o700)?;
-        let folder = parent.open(name)?;
-        folder.make(OLD, 0o700)?;
-        let old = folder.open(OLD)?;
-        Ok(Self { parent, name: name.to_owned(), path, folder: Arc::new(folder), old: Arc::new(old) })
+        let inside = parent.open(name).and_then(|folder| {
+            folder.make(NEW, 0o700)?;
+            folder.make(OLD, 0o700)?;
+            Ok((folder.open(OLD)?, folder))
+        });
+        let (old, folder) = inside.inspect_err(|_| {
+            // Nobody else knows of it yet.
+            let _ = parent.remove_tree(name);
+        })?;
+        Ok(Self { parent, name: name.to_owned(), path, folder: Arc::new(folder), old: Some(Arc::new(old)) })
     }
 
     /// The one that a journal names, as it stands below the root; none where it does not.
@@ -55,9 +63,20 @@ impl Staged {
         if folder.stat_self()?.inode != id.inode {
             return Ok(None);
         }
-        let old = folder.open(OLD)?;
-        let path = id.path.clone();
-        Ok(Some(Self { parent, name: name.to_owned(), path, folder: Arc::new(folder), old: Arc::new(old) }))
+        let old = match folder.open(OLD) {
+            Err(error) if is_no_folder(&error) => None,
+            opened => Some(Arc::new(opened?)),
+        };
+        Ok(Some(Self { parent, name: name.to_owned(), path: id.path.clone(), folder: Arc::new(folder), old }))
+    }
+
+    /// What was displaced.
+    pub(super) fn old(&self) -> io::Result<&Arc<Folder>> {
+        self.old.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn displaced(&self) -> io::Result<Vec<OsString>> {
+        self.old.as_ref().map_or(Ok(Vec::new()), |old| old.list())
     }
 
     pub(super) fn old_path(&self) -> io::Result<RelPath> {
@@ -84,7 +103,7 @@ impl Staged {
     /// Removes all but `old/`, and the whole folder where that is empty.
     pub(super) fn leave_old(&self) -> Result<()> {
         let named = || format!("cannot clear the staging folder {}", self.path.absolute());
-        if self.old.list_at_most(1).is_ok_and(|names| names.is_empty()) {
+        if self.displaced().context(named)?.is_empty() {
             return self.remove();
         }
         for name in self.folder.list().context(named)?.iter().filter(|name| *name != OLD) {
@@ -147,14 +166,14 @@ pub(crate) fn free(root: &Folder, decision: &Decision) -> Result<bool> {
         let named = || format!("cannot clear the staging folder {}", id.path.absolute());
         let Some(staged) = Staged::find(root, id).context(named)? else { continue };
         let mut left_here = false;
-        for name in staged.old.list().context(named)? {
+        for name in staged.displaced().context(named)? {
+            let old = staged.old().context(named)?;
             let row = decision.before.installed.iter().find(|row| name == row.package.name.as_str());
             match row {
                 Some(row) => {
-                    left_here |=
-                        extras::prune(&staged.old, row.package.name.as_str(), &row.files, &row.package.folder)?;
+                    left_here |= extras::prune(old, row.package.name.as_str(), &row.files, &row.package.folder)?;
                 }
-                None => staged.old.remove_tree(&name).context(named)?,
+                None => old.remove_tree(&name).context(named)?,
             }
         }
         if !left_here {

@@ -10,12 +10,12 @@ use packets_plugin_api::storage::{
     FileKind as Recorded, InstalledPackage, InstalledRow, Rows, Storage, TransactionRow,
 };
 
-use super::apply::Applier;
 use super::draft::{Draft, standing};
+use super::todo::Todo;
 use super::{About, Ground, carry_out, extras, resume, rows};
 use crate::digest;
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::journal::{Decision, FolderId, Kind, Put, Spot, Step};
+use crate::error::{Context, Error, Result};
+use crate::journal::{Decision, FolderId, Kind, Put, Spot, Standing, Step};
 use crate::ops::Kept;
 use crate::plan;
 use crate::target::is_no_folder;
@@ -27,6 +27,7 @@ const MOST_NAMED: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Reversal {
     past: Decision,
+    todo: Todo,
     /// One line a package: what becomes of it.
     pub(crate) summary: Vec<String>,
 }
@@ -52,9 +53,10 @@ impl Reversal {
         records_stand(&past, storage).map_err(refused)?;
         let installed = storage.installed()?;
         plan::stays_whole(&installed, &afterwards(&past, &installed)).map_err(refused)?;
-        paths_stand(&past, root).map_err(refused)?;
+        let todo = Todo::of(&past, root).map_err(refused)?;
+        files_stand(&past, root).map_err(refused)?;
         let summary = summary(&past);
-        Ok(Self { past, summary })
+        Ok(Self { past, todo, summary })
     }
 
     /// Takes it back.
@@ -65,29 +67,31 @@ impl Reversal {
         let Ground { root, area, .. } = *ground;
         let past = &self.past;
         let mut draft = Draft::new(root, area);
-        for id in &past.folders {
-            let comes = !stands(root, id)?;
-            draft.number(FolderId { comes, ..id.clone() });
-        }
         let mut kept = Vec::new();
         for (put, row) in trees(past) {
             carry_back(&mut draft, past, put, row, &mut kept)?;
         }
-        for step in past.steps.iter().rev() {
+        for (path, mode) in &self.todo.anew {
+            draft.make_folder(path, *mode).context(|| format!("cannot make {}", path.absolute()))?;
+        }
+        for (at, step) in past.steps.iter().enumerate().rev().filter(|(at, _)| !self.todo.done.contains(at)) {
+            let named = || format!("cannot undo the step {at}");
             match step {
                 Step::Put(put) => reverse(&mut draft, past, put)?,
-                Step::Mode { folder, .. } => {
+                Step::Mode { folder, before, after } => {
                     let path = &past.folders[*folder].path;
-                    area.place_for(path).context(|| format!("cannot stage beside {}", path.absolute()))?;
-                    draft.steps.push(step.reversed());
+                    area.place_for(path).context(named)?;
+                    let open = draft.on_disk(path).context(named)?;
+                    let folder = draft.standing_folder(&open, path.clone()).context(named)?;
+                    draft.steps.push(Step::Mode { folder, before: *after, after: *before });
                 }
                 Step::Carry { .. } => {}
             }
         }
         let rows = self.rows(&area.about());
         let before = rows::inverse(&rows, storage)?;
+        let places = area.places(ground.record_folder)?;
         let Draft { folders, steps, .. } = draft;
-        let places = area.places().context(|| "cannot look at the staging folders".to_owned())?;
         let warnings = carry_out::carry_out(ground, Decision { places, folders, steps, rows, before }, 0, storage)?;
         Ok(TakenBack { kept, warnings })
     }
@@ -145,52 +149,74 @@ fn afterwards(past: &Decision, installed: &[InstalledPackage]) -> Vec<InstalledP
     installed.iter().filter(stays).chain(before.installed.iter().map(|row| &row.package)).cloned().collect()
 }
 
-/// What it put in place stands there, and what it displaced is kept.
-fn paths_stand(past: &Decision, root: &Folder) -> Result<()> {
-    let steps: Vec<Step> = past.steps.iter().filter(|step| !matches!(step, Step::Carry { .. })).cloned().collect();
-    let mut folders = past.folders.clone();
-    for id in &mut folders {
-        id.comes = !stands(root, id)?;
-    }
-    let mut applier = Applier::new(root, &folders);
-    applier.check_back(&steps).map_err(|error| error.of_kind(ErrorKind::Request))?;
+/// The recorded files of the packages that it put in place stand there as they were recorded, and those of
+/// the packages that come back are kept.
+fn files_stand(past: &Decision, root: &Folder) -> Result<()> {
     let mut changed = Vec::new();
     for (_, row) in trees(past) {
-        changed.extend(edited(root, row)?);
+        changed.extend(differing(root, &row.package.folder, row, Compare::Content)?);
     }
-    if changed.is_empty() {
-        return Ok(());
+    if !changed.is_empty() {
+        return Err(Error::request("files of its packages were changed since")
+            .caused_by(named(&changed))
+            .hint("put them back, or change what you want changed with `packets install`, `upgrade` and `remove`"));
     }
-    let named: Vec<String> = changed.iter().take(MOST_NAMED).map(RelPath::absolute).collect();
-    let more =
-        if changed.len() > MOST_NAMED { format!(" and {} more", changed.len() - MOST_NAMED) } else { String::new() };
-    Err(Error::request("files of its packages were changed since")
-        .caused_by(format!("{}{more}", named.join(", ")))
-        .hint("put them back, or change what you want changed with `packets install`, `upgrade` and `remove`"))
+    let mut missing = Vec::new();
+    for put in past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.before)) {
+        let Some(old) = &put.old else { continue };
+        let row = past.before.installed.iter().find(|row| row.package.name.as_str() == old.name);
+        if let Some(row) = row {
+            missing.extend(differing(root, &spot_path(past, old)?, row, Compare::Presence)?);
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Error::request("what it displaced is no longer kept whole").caused_by(named(&missing))),
+    }
+}
+
+fn named(paths: &[RelPath]) -> String {
+    let first: Vec<String> = paths.iter().take(MOST_NAMED).map(RelPath::absolute).collect();
+    let more = paths.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", first.join(", "))
+}
+
+/// Whether a step moves a package's folder: not one that comes and goes by its content.
+fn is_tree(put: &Put, standing: &Option<Standing>) -> bool {
+    !put.only_empty && standing.as_ref().is_some_and(|standing| standing.kind == Kind::Folder)
 }
 
 /// The folders of packages that it put in place.
 fn trees(past: &Decision) -> impl Iterator<Item = (&Put, &InstalledRow)> {
-    past.steps.iter().filter_map(|step| {
-        let Step::Put(put) = step else { return None };
-        let is_tree = !put.only_empty && put.after.as_ref().is_some_and(|after| after.kind == Kind::Folder);
-        let path = past.folders[put.at.folder].path.child(&put.at.name).ok().filter(|_| is_tree)?;
+    past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.after)).filter_map(|put| {
+        let path = spot_path(past, &put.at).ok()?;
         Some((put, past.rows.installed.iter().find(|row| row.package.folder == path)?))
     })
 }
 
-/// The recorded paths in a package's folder that do not stand as they were recorded.
-fn edited(root: &Folder, row: &InstalledRow) -> Result<Vec<RelPath>> {
-    let folder = &row.package.folder;
-    let named = || format!("cannot look through {}", folder.absolute());
-    let mut cursor = crate::unpack::Cursor::new(root.walk(folder).context(named)?);
+/// How closely files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    /// They must be what is on record.
+    Content,
+    /// They must be there.
+    Presence,
+}
+
+/// The recorded paths of a package, whose folder stands at `tree`, that do not stand as they were recorded.
+fn differing(root: &Folder, tree: &RelPath, row: &InstalledRow, compare: Compare) -> Result<Vec<RelPath>> {
+    let named = || format!("cannot look through {}", tree.absolute());
+    let mut cursor = crate::unpack::Cursor::new(root.walk(tree).context(named)?);
     let mut changed = Vec::new();
     for file in &row.files {
-        let Some(inside) = file.path.strip_prefix(folder).filter(|inside| !inside.is_root()) else { continue };
+        let inside = file.path.strip_prefix(&row.package.folder);
+        let Some(inside) = inside.filter(|inside| !inside.is_root()) else { continue };
         let same = match cursor.parent_of(inside.as_str()) {
             Err(error) if is_no_folder(&error) => false,
             Err(error) => return Err(error).context(named),
             Ok((parent, name)) => match (&file.kind, parent.stat(name).context(named)?) {
+                (_, stat) if compare == Compare::Presence => stat.is_some(),
                 (Recorded::File { size, mode, sha256 }, Some(stat)) if stat.kind == FileKind::File => {
                     (stat.size, stat.mode) == (*size, *mode)
                         && digest::of(parent.read(name).context(named)?).context(named)? == *sha256
@@ -209,36 +235,37 @@ fn edited(root: &Folder, row: &InstalledRow) -> Result<Vec<RelPath>> {
     Ok(changed)
 }
 
-fn stands(root: &Folder, id: &FolderId) -> Result<bool> {
-    let named = || format!("cannot look at {}", id.path.absolute());
-    match root.walk(&id.path) {
-        Err(error) if is_no_folder(&error) => Ok(false),
-        walked => {
-            let stat = walked.context(named)?.stat_self().context(named)?;
-            Ok((stat.device, stat.inode) == (id.device, id.inode))
-        }
-    }
-}
-
 /// The step that takes another back, with a place of this transaction for what goes.
 fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
-    let Step::Put(mut reversed) = Step::Put(put.clone()).reversed() else { return Ok(()) };
+    let path = spot_path(past, &put.at)?;
+    let named = || format!("cannot put {} back", path.absolute());
+    // Its file system is told by a staging folder, also where nothing goes to one.
+    draft.area.place_for(&path).context(named)?;
+    let at = draft.spot(&path).context(named)?;
+    let new =
+        put.old.as_ref().map(|old| Spot { folder: draft.number(past.folders[old.folder].clone()), ..old.clone() });
+    let old = match (&put.after, &put.new) {
+        (None, _) => None,
+        (Some(_), Some(home)) if put.returns => Some(draft.spot(&spot_path(past, home)?).context(named)?),
+        (Some(_), _) if is_tree(put, &put.after) => {
+            Some(draft.old_spot_named(&path, put.at.name.clone()).context(named)?)
+        }
+        (Some(_), _) => Some(draft.old_spot(&path).context(named)?),
+    };
+    if let (Some(standing), true) = (&put.before, put.only_empty)
+        && standing.kind == Kind::Folder
+    {
+        // What comes back into it comes after it.
+        let id = FolderId { path: path.clone(), device: standing.device, inode: standing.inode, comes: true };
+        let folder = draft.number(id);
+        draft.comes_to(&path, folder);
+    }
     // What was displaced waits where its owner has it on record.
     let is_staged =
         |spot: &Spot| past.places.iter().any(|place| past.folders[spot.folder].path.starts_with(&place.path));
-    reversed.returns = put.old.as_ref().is_some_and(|old| !is_staged(old));
-    let path = spot_path(past, &put.at)?;
-    // Its file system is told by a staging folder, also where nothing goes to one.
-    draft.area.place_for(&path).context(|| format!("cannot stage beside {}", path.absolute()))?;
-    if reversed.before.is_some() && !put.returns {
-        let is_tree = !put.only_empty && put.after.as_ref().is_some_and(|after| after.kind == Kind::Folder);
-        let old = match is_tree {
-            true => draft.old_spot_named(&path, put.at.name.clone()),
-            false => draft.old_spot(&path),
-        };
-        reversed.old = Some(old.context(|| format!("cannot make room for {}", path.absolute()))?);
-    }
-    draft.put(reversed);
+    let returns = put.old.as_ref().is_some_and(|old| !is_staged(old));
+    let (before, after) = (put.after.clone(), put.before.clone());
+    draft.put(Put { at, before, after, new, old, only_empty: put.only_empty, returns });
     Ok(())
 }
 
@@ -254,21 +281,23 @@ fn carry_back(
     let at = past.folders[put.at.folder].path.child(&put.at.name)?;
     let named = || format!("cannot look through {}", at.absolute());
     let parent = draft.on_disk(&at.parent().unwrap_or_default()).context(named)?;
-    let extras = extras::find(&parent, &put.at.name, &row.files, &row.package.folder)?;
+    let restored = put.old.as_ref().filter(|_| is_tree(put, &put.before));
+    let old_path = restored.map(|spot| spot_path(past, spot)).transpose()?;
+    let old_tree = old_path.as_ref().map(|path| draft.root.walk(path)).transpose().context(named)?;
+    let into = |path: &RelPath| old_tree.as_ref().is_some_and(|tree| tree.walk(path).is_ok());
+    let extras = extras::find(&parent, &put.at.name, (&row.files, &row.package.folder), &into)?;
     if extras.is_empty() {
         return Ok(());
     }
     let tree = parent.open(&put.at.name).context(named)?;
-    let restored = put.old.as_ref().filter(|_| put.before.as_ref().is_some_and(|before| before.kind == Kind::Folder));
-    let old_path = restored.map(|spot| spot_path(past, spot)).transpose()?;
     let places = carried(past, put)?;
     let lost = draft.area.old_for(&at).context(named)?.1.child(&put.at.name)?;
     for extra in extras {
         let was = at.join(&extra.path)?;
         let wanted = places.get(&extra.path).cloned().unwrap_or_else(|| extra.path.clone());
         let carried = match &old_path {
-            Some(old_path) => carry(draft, (&tree, &at, &extra.path), old_path, &wanted)?,
-            None => false,
+            Some(old_path) if !extra.nameless => carry(draft, (&tree, &at, &extra.path), old_path, &wanted)?,
+            _ => false,
         };
         let now = if carried { at.join(&wanted)? } else { lost.join(&extra.path)? };
         if was != now {
@@ -296,17 +325,18 @@ fn carry(
         folder: draft.standing_folder(&to_folder, to_path).context(named)?,
         name: wanted.file_name().unwrap_or_default().to_owned(),
     };
-    if draft.is_taken(&to) || to_folder.stat(&to.name).context(named)?.is_some() {
+    let from_folder = tree.walk(&above).context(named)?;
+    let other_mount = to_folder.mount().context(named)? != from_folder.mount().context(named)?;
+    if other_mount || draft.is_taken(&to) || to_folder.stat(&to.name).context(named)?.is_some() {
         return Ok(false);
     }
-    let from_folder = tree.walk(&above).context(named)?;
     let Some(what) = standing(&from_folder, name).context(named)? else { return Ok(false) };
     let folder = draft.standing_folder(&from_folder, at.join(&above)?).context(named)?;
     draft.carry(Spot { folder, name: name.to_owned() }, to, what);
     Ok(true)
 }
 
-fn spot_path(past: &Decision, spot: &Spot) -> Result<RelPath> {
+pub(super) fn spot_path(past: &Decision, spot: &Spot) -> Result<RelPath> {
     Ok(past.folders[spot.folder].path.child(&spot.name)?)
 }
 

@@ -4,7 +4,7 @@ use packets_hook_runtime::folder::{Folder, Kind as FileKind};
 use packets_plugin_api::relpath::RelPath;
 
 use super::draft::{Draft, looking, standing};
-use super::extras::{self, Extra};
+use super::extras;
 use crate::error::{Context, Error, Result};
 use crate::hook::{Arriving, Hooked, Leaving};
 use crate::journal::{Kind, Put, Spot};
@@ -101,18 +101,19 @@ fn carry_over(
     let folder = &leaving.package.folder;
     let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
     let name = folder.file_name().unwrap_or_default();
-    let extras = extras::find(&parent, name, &leaving.files, folder)?;
+    let successor =
+        hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
+    let in_new = |path: &RelPath| successor.is_some_and(|new| new.staged.tree().walk(path).is_ok());
+    let extras = extras::find(&parent, name, (&leaving.files, folder), &in_new)?;
     if extras.is_empty() {
         return Ok(());
     }
     let old_path = draft.folders[old.folder].path.child(&old.name)?;
     let tree = looking(folder, parent.open(name))?;
-    let successor =
-        hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
     for extra in extras {
         let carried = match successor {
-            Some(arriving) => carry(draft, &extra, &tree, &old_path, arriving)?,
-            None => None,
+            Some(arriving) if !extra.nameless => carry(draft, &extra.path, &tree, &old_path, arriving)?,
+            _ => None,
         };
         let was = folder.join(&extra.path)?;
         let now = carried.map_or_else(|| old_path.join(&extra.path), Ok)?;
@@ -123,25 +124,28 @@ fn carry_over(
     Ok(())
 }
 
-/// Moves one of them into the new tree; none where that has no folder for it: it stays in the old one.
+/// Moves one of them into the new tree; none where that has no folder for it, or lies on another mount: it stays
+/// in the old one.
 fn carry(
     draft: &mut Draft<'_>,
-    extra: &Extra,
+    path: &RelPath,
     old_tree: &Folder,
     old_path: &RelPath,
     arriving: &Arriving,
 ) -> Result<Option<RelPath>> {
-    let named = || format!("cannot carry {} over", extra.path);
-    let (parent, name) = (extra.path.parent().unwrap_or_default(), extra.path.file_name().unwrap_or_default());
+    let named = || format!("cannot carry {path} over");
+    let (parent, name) = (path.parent().unwrap_or_default(), path.file_name().unwrap_or_default());
     let mut new_folder = arriving.staged.tree().again().context(named)?;
+    let mut old_folder = old_tree.again().context(named)?;
+    if new_folder.mount().context(named)? != old_folder.mount().context(named)? {
+        return Ok(None);
+    }
     for part in parent.components() {
+        old_folder = old_folder.open(part).context(named)?;
         match new_folder.stat(part).context(named)? {
             Some(stat) if stat.kind != FileKind::Folder => return Ok(None),
             Some(_) => {}
-            None => {
-                new_folder.make(part, 0o755).context(named)?;
-                new_folder.open(part).and_then(|made| made.set_mode(0o755)).context(named)?;
-            }
+            None => make_alike(&new_folder, part, &old_folder).context(named)?,
         }
         new_folder = new_folder.open(part).context(named)?;
     }
@@ -150,11 +154,18 @@ fn carry(
     while draft.is_taken(&to) || new_folder.stat(&to.name).context(named)?.is_some() {
         to.name.push_str(".old");
     }
-    let old_folder = old_tree.walk(&parent).context(named)?;
     let Some(what) = standing(&old_folder, name).context(named)? else { return Ok(None) };
     let from =
         Spot { folder: draft.coming(&old_folder, old_path.join(&parent)?).context(named)?, name: name.to_owned() };
     let now = new_path.child(&to.name)?;
     draft.carry(from, to, what);
     Ok(Some(now))
+}
+
+/// Makes a folder with the mode and the owner of another: it may be closed to others, or a daemon's.
+fn make_alike(parent: &Folder, name: &str, other: &Folder) -> std::io::Result<()> {
+    parent.make(name, 0o700)?;
+    let made = parent.open(name)?;
+    made.own_as(other)?;
+    made.set_mode(other.stat_self()?.mode)
 }

@@ -28,6 +28,8 @@ use record::Chain;
 pub(crate) const PENDING: &str = "journal";
 /// Journals of those that have, as long as they can be undone.
 pub(crate) const HISTORY: &str = "history";
+/// Journals of finished ones whose files are being deleted.
+pub(crate) const FREEING: &str = "freeing";
 /// Journals that do not verify.
 pub(crate) const QUARANTINE: &str = "quarantine";
 
@@ -55,6 +57,8 @@ pub(crate) struct Journal {
 pub(crate) enum Found {
     /// Whole, or with an end that was cut off while it was written.
     Journal(Journal, Tail),
+    /// Another user's, in a root of that user's own.
+    Of(u32),
     /// Something that nobody acts on, and why.
     Unsound(String),
 }
@@ -89,12 +93,24 @@ impl Journal {
     /// # Errors
     /// The disk fails; what the file holds is no error.
     pub(crate) fn open(folder: &Folder, name: &str) -> Result<Found> {
+        Self::of_file(folder, name, folder.update(name))
+    }
+
+    /// Reads a journal that has ended.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn read(folder: &Folder, name: &str) -> Result<Found> {
+        Self::of_file(folder, name, folder.read(name))
+    }
+
+    fn of_file(folder: &Folder, name: &str, opened: io::Result<File>) -> Result<Found> {
         let named = || format!("cannot read the journal {name}");
         let id: TransactionId = match name.parse() {
             Ok(id) => id,
             Err(_) => return Ok(Found::Unsound("its name is no transaction's id".to_owned())),
         };
-        let file = match folder.update(name) {
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 return Ok(Found::Unsound("it is no regular file".to_owned()));
@@ -102,8 +118,11 @@ impl Journal {
             Err(error) => return Err(error).context(named),
         };
         let stat = folder::stat(&file).context(named)?;
-        if let Some(why) = foreign(&stat) {
-            return Ok(Found::Unsound(why));
+        let owner = folder.stat_self().context(named)?.uid;
+        match foreign(&stat) {
+            Some(_) if stat.uid == owner && is_whole_by_mode(&stat) => return Ok(Found::Of(owner)),
+            Some(why) => return Ok(Found::Unsound(why)),
+            None => {}
         }
         let mut bytes = vec![0; usize::try_from(stat.size).context(named)?];
         file.read_exact_at(&mut bytes, 0).context(named)?;
@@ -125,7 +144,13 @@ impl Journal {
     fn take(&mut self, bytes: &[u8]) -> Result<Tail, String> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let record = self.chain.record(&rest[..end])?;
+            let record = match self.chain.record(&rest[..end]) {
+                Ok(record) => record,
+                // Blocks of a write come to the disk in any order: of a last line the end may be there and the
+                // middle not. Whether anything was done behind it, the staging folder tells.
+                Err(_) if end + 1 == rest.len() && self.is_undecided() => break,
+                Err(why) => return Err(why),
+            };
             if !follows(self.records.last(), &record) {
                 return Err("its records are not in order".to_owned());
             }
@@ -134,6 +159,10 @@ impl Journal {
         }
         self.length = (bytes.len() - rest.len()) as u64;
         Ok(if rest.is_empty() { Tail::Whole } else { Tail::Torn })
+    }
+
+    fn is_undecided(&self) -> bool {
+        matches!(self.records.last(), None | Some(Record::Staging { .. }))
     }
 
     /// The transaction.
@@ -201,7 +230,7 @@ impl Journal {
     /// It moves to the history.
     pub(crate) fn keep(self, state: &Place) -> Result<()> {
         let named = || format!("cannot move the journal of transaction {} to the history", self.id);
-        let history = state.folder.open_or_make(HISTORY, 0o700).context(named)?;
+        let history = state.folder.open_or_make(HISTORY, 0o755).context(named)?;
         self.folder.rename(self.id.as_str(), &history, self.id.as_str(), Rename::Replace).context(named)
     }
 }
@@ -217,6 +246,11 @@ fn foreign(stat: &folder::Stat) -> Option<String> {
         () if stat.size > MAX_SIZE => format!("it is larger than {MAX_SIZE} bytes"),
         () => return None,
     })
+}
+
+/// Whether nobody but its owner could have written it.
+fn is_whole_by_mode(stat: &folder::Stat) -> bool {
+    stat.kind == FileKind::File && stat.mode & 0o022 == 0 && stat.links == 1
 }
 
 /// Whether a record can come behind another.

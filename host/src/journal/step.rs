@@ -95,6 +95,11 @@ impl Standing {
         }
     }
 
+    /// Whether this very thing stands there, whatever was done to it since.
+    pub(crate) fn is_still(&self, stat: &Stat) -> bool {
+        (self.kind, self.device, self.inode) == (Kind::from(stat.kind), stat.device, stat.inode)
+    }
+
     /// Whether this is what stands there. A folder is the same whatever is in it.
     pub(crate) fn is(&self, stat: &Stat) -> bool {
         let now = Self::of(stat);
@@ -182,6 +187,14 @@ impl Put {
 }
 
 impl Step {
+    /// What it puts in place, where it does.
+    pub(crate) fn as_put(&self) -> Option<&Put> {
+        match self {
+            Self::Put(put) => Some(put),
+            _ => None,
+        }
+    }
+
     /// The step that takes this one back.
     pub(crate) fn reversed(&self) -> Self {
         match self {

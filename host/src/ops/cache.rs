@@ -9,6 +9,7 @@ use super::install::mode;
 use crate::cache::Cache;
 use crate::error::{Context as _, Result};
 use crate::history;
+use crate::interrupt;
 use crate::report::{Event, Events};
 
 /// What is kept.
@@ -79,14 +80,26 @@ pub fn cache_clean(which: Which, options: &Options, events: &dyn Events) -> Resu
         }
     }
     let state = context.state()?;
+    let mut failed = history::go_on_freeing(context.target.root(), &state);
     for transaction in &all.transactions {
-        if history::free(context.target.root(), &state, &transaction.id)? {
-            let text = format!("files of yours that transaction {} moved away stay where they are", transaction.id);
-            events.event(&Event::Warning(&text));
+        interrupt::check()?;
+        match history::free(context.target.root(), &state, &transaction.id) {
+            Ok(false) => {}
+            Ok(true) => {
+                let text = format!("files of yours that transaction {} moved away stay where they are", transaction.id);
+                events.event(&Event::Warning(&text));
+            }
+            Err(error) => failed.push(error),
         }
     }
     all.freed = true;
-    Ok(all)
+    match failed.pop() {
+        None => Ok(all),
+        Some(last) => {
+            failed.iter().for_each(|error| events.event(&Event::Warning(&error.to_string())));
+            Err(last)
+        }
+    }
 }
 
 fn stored(context: &Context, which: Which, mode: Mode) -> Result<Stored> {
@@ -100,7 +113,9 @@ fn stored(context: &Context, which: Which, mode: Mode) -> Result<Stored> {
     if let Some(state) = context.state_to_read()?.filter(|_| which.history) {
         let rows = context.storage(mode)?.history(history::MOST)?;
         for id in history::kept(&state)? {
-            let size = history::decision(&state, &id)?.map_or(0, |kept| history::size(context.target.root(), &kept));
+            // What cannot be looked at can be freed all the same.
+            let kept = history::decision(&state, &id).ok().flatten();
+            let size = kept.map_or(0, |kept| history::size(context.target.root(), &kept));
             let row = rows.iter().find(|row| row.id == id);
             all.transactions.push(StoredTransaction {
                 command: row.map(|row| row.command.clone()).unwrap_or_default(),

@@ -19,7 +19,7 @@ use crate::given;
 use crate::history;
 use crate::interrupt;
 use crate::lock::Lock;
-use crate::recover::{self, Ended, Recovered};
+use crate::recover::{self, Ended, OnFailure, Recovered};
 use crate::report::{Event, Events};
 use crate::target::{Place, Target};
 
@@ -115,19 +115,21 @@ impl Context {
             Self { target, config, registry, format, data, bin, config_folder, config_name, recovered, _lock: lock };
         match mode {
             Mode::Read => context.tell_of_pending(events)?,
-            Mode::Write { .. } => context.recover(mode, events)?,
+            Mode::Write { .. } => context.recover(mode, options.give_up, events)?,
         }
         Ok(context)
     }
 
     /// What a crash left comes to its end before anything else happens.
-    fn recover(&mut self, mode: Mode, events: &dyn Events) -> Result<()> {
+    fn recover(&mut self, mode: Mode, give_up: bool, events: &dyn Events) -> Result<()> {
         let Some(state) = self.state_to_read()? else { return Ok(()) };
-        self.recovered = recover::recover(self.target.root(), &state, || self.storage(mode))?;
+        let on_failure = if give_up { OnFailure::GiveUp } else { OnFailure::Stop };
+        self.recovered = recover::recover(self.target.root(), &state, || self.storage(mode), on_failure)?;
         for one in &self.recovered {
             let how = match one.result {
                 Ended::Finished => "has been finished",
                 Ended::TakenBack => "has been taken back",
+                Ended::GivenUp => "was given up, and what it changed stands as it is; its journal is in the quarantine",
             };
             events
                 .event(&Event::Warning(&format!("{}, which was cut off, {how} (transaction {})", one.command, one.id)));
@@ -171,10 +173,11 @@ impl Context {
 
     /// Frees what the config no longer wants to keep. The transaction has happened: what fails is told.
     pub(super) fn expire_history(&self, storage: &dyn Storage, now: u64, events: &dyn Events) {
-        let expired = self
-            .state()
-            .and_then(|state| history::expire(self.target.root(), &state, storage, &self.config.history, now));
-        if let Err(error) = expired {
+        let failed = match self.state() {
+            Ok(state) => history::expire(self.target.root(), &state, storage, &self.config.history, now),
+            Err(error) => vec![error],
+        };
+        for error in failed {
             events.event(&Event::Warning(&error.to_string()));
         }
     }
@@ -287,7 +290,7 @@ pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
 }
 
 /// What an ordinary user can do about a system that only root may change.
-fn without_privilege(error: Error, options: &Options) -> Error {
+pub(super) fn without_privilege(error: Error, options: &Options) -> Error {
     let denied = error.causes().iter().any(|cause| cause.starts_with("Permission denied"));
     if !denied || rustix::process::geteuid().is_root() {
         return error;

@@ -4,7 +4,7 @@ use packets_plugin_api::ident::TransactionId;
 use packets_plugin_api::storage::{Storage, TransactionRow};
 use serde::Serialize;
 
-use super::context::{Context, Mode};
+use super::context::{Context, Mode, without_privilege};
 use super::install::mode;
 use super::transaction::{new_id, now};
 use super::{Kept, Options};
@@ -98,7 +98,7 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
     let all = past(&context, storage.as_ref())?;
     let undone = holder(choose(id, &all)?, &all).clone();
     let kept = match context.state_to_read()? {
-        Some(state) => history::decision(&state, &undone)?,
+        Some(state) => history::decision(&state, &undone).map_err(|error| without_privilege(error, options))?,
         None => None,
     };
     let kept = kept.ok_or_else(|| no_longer_kept(&undone))?;

@@ -54,6 +54,8 @@ pub struct Options {
     pub dry_run: Option<DryRun>,
     /// Whether to wait for another run.
     pub wait: bool,
+    /// `recover --give-up`: what cannot be brought to its end is left as it stands.
+    pub give_up: bool,
 }
 
 /// How far a dry run goes.
