@@ -17,6 +17,9 @@ use crate::report::{Event, Events};
 /// The lock on a target; given back when it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    /// What counts: a folder cannot be deleted under a run as a file can (C21).
+    _folder: File,
+    /// What tells who holds it.
     _file: File,
 }
 
@@ -31,32 +34,42 @@ impl Lock {
         let named = || "cannot take the lock /etc/packets/lock".to_owned();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let mut file: File = openat(folder, NAME, flags, Mode::from_raw_mode(0o644)).context(named)?.into();
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let holder = holder(&mut file);
-                if !wait {
-                    return Err(Error::request(format!("another run holds the lock: {holder}"))
-                        .hint("without --no-wait this run waits for it"));
-                }
-                events.event(&Event::Warning(&format!("waiting for {holder}")));
-                while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                    if !matches!(error, Errno::INTR | Errno::WOULDBLOCK) {
-                        return Err(error).context(named);
-                    }
-                    // Not one long wait: a signal must be able to end it.
-                    interrupt::check()?;
-                    thread::sleep(PAUSE);
-                }
+        // A handle of its own: a lock belongs to one open.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let held: File = openat(folder, ".", flags, Mode::empty()).context(named)?.into();
+        for (at, lock) in [&held, &file].into_iter().enumerate() {
+            match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => wait_for(lock, &mut file.try_clone().context(named)?, wait, events)?,
+                // Some file systems lock files only.
+                Err(Errno::BADF | Errno::OPNOTSUPP | Errno::INVAL) if at == 0 => {}
+                Err(error) => return Err(error).context(named),
             }
-            Err(error) => return Err(error).context(named),
         }
         // For whoever waits; nothing depends on it.
         let note = format!("{command} (process {})\n", std::process::id());
         let _ =
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
-        Ok(Self { _file: file })
+        Ok(Self { _folder: held, _file: file })
     }
+}
+
+fn wait_for(lock: &File, note: &mut File, wait: bool, events: &dyn Events) -> Result<()> {
+    let holder = holder(note);
+    if !wait {
+        return Err(Error::request(format!("another run holds the lock: {holder}"))
+            .hint("without --no-wait this run waits for it"));
+    }
+    events.event(&Event::Warning(&format!("waiting for {holder}")));
+    while let Err(error) = flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        if !matches!(error, Errno::INTR | Errno::WOULDBLOCK) {
+            return Err(error).context(|| "cannot take the lock /etc/packets/lock".to_owned());
+        }
+        // Not one long wait: a signal must be able to end it.
+        interrupt::check()?;
+        thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// Whether the process that noted itself in the lock still runs. A reader takes no lock, not even for a
@@ -88,6 +101,17 @@ mod tests {
         let first = Lock::take(&folder, "install jq", false, &Silent).unwrap();
         let error = Lock::take(&folder, "remove jq", false, &Silent).unwrap_err();
         assert!(error.message().contains("install jq (process "), "{error}");
+        drop(first);
+        Lock::take(&folder, "remove jq", false, &Silent).unwrap();
+    }
+
+    #[test]
+    fn c21_a_lock_file_that_was_deleted_frees_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        let first = Lock::take(&folder, "install jq", false, &Silent).unwrap();
+        std::fs::remove_file(home.path().join("lock")).unwrap();
+        assert!(Lock::take(&folder, "remove jq", false, &Silent).is_err());
         drop(first);
         Lock::take(&folder, "remove jq", false, &Silent).unwrap();
     }

@@ -68,7 +68,7 @@ pub(super) struct Source {
 }
 
 fn staging(error: &io::Error) -> Stop {
-    Stop::Io(format!("cannot write to the staging folder: {error}"))
+    Stop::Disk(format!("cannot write to the staging folder: {error}"))
 }
 
 impl Session<'_> {
@@ -240,7 +240,7 @@ impl Session<'_> {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Stop::Io(format!("cannot read: {error}"))),
+                Err(error) => return Err(Stop::Disk(format!("cannot read: {error}"))),
             }
         }
     }
@@ -276,7 +276,7 @@ impl Session<'_> {
             (Whence::Current, _) => open.position,
             (Whence::End, Some(size)) => size,
             (Whence::End, None) => {
-                folder::stat(&open.file).map_err(|error| Stop::Io(format!("cannot seek: {error}")))?.size
+                folder::stat(&open.file).map_err(|error| Stop::Disk(format!("cannot seek: {error}")))?.size
             }
         };
         let place = from.checked_add_signed(offset).filter(|place| i64::try_from(*place).is_ok());

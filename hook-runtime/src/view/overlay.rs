@@ -236,7 +236,7 @@ impl Overlay {
         // A path to displace is one name, the link itself where it is one.
         let place = match self.resolve(&Granting(owners), &path.absolute(), right != Right::Replace) {
             Ok(place) => place,
-            Err(Stop::Denied(reason, _) | Stop::Invalid(reason) | Stop::Io(reason)) => {
+            Err(Stop::Denied(reason, _) | Stop::Invalid(reason) | Stop::Io(reason) | Stop::Disk(reason)) => {
                 return grant.refuse(right, path, reason);
             }
             Err(Stop::NotFound | Stop::Limit(_)) => return grant.refuse(right, path, "it cannot be found"),

@@ -178,7 +178,7 @@ impl Session<'_> {
         if let (Manner::Move, Found::Staged(number)) = (manner, found) {
             let overlay = &mut *self.overlay;
             let place = overlay.staging.folder_for(to.parent.device, &to.path);
-            let place = place.map_err(|error| Stop::Io(format!("cannot reach the staging folder: {error}")))?;
+            let place = place.map_err(|error| Stop::Disk(format!("cannot reach the staging folder: {error}")))?;
             if overlay.files.get(number).is_some_and(|staged| staged.place.id == place.id) {
                 return Ok(Node::File(*number));
             }

@@ -33,6 +33,8 @@ pub struct Session<'a> {
     pub(super) written: u64,
     /// A limit is used up: nothing is done any more.
     pub(super) spent: bool,
+    /// What the disk said when it failed first.
+    broken: Option<String>,
     /// The operation with two paths that runs is at its second one, which a denial then names.
     pub(super) blames_second: bool,
     denials: Vec<Denial>,
@@ -55,6 +57,7 @@ impl<'a> Session<'a> {
             operations: 0,
             written: 0,
             spent: false,
+            broken: None,
             blames_second: false,
             denials: Vec::new(),
             line: 0,
@@ -78,6 +81,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// The staging folder fails; then nothing of the hook is kept.
     pub fn finish(mut self) -> Result<HookReport, OverlayError> {
+        if let Some(message) = self.broken.take() {
+            // A hook need not look at what a write returns; a file that is not whole must not come of it.
+            self.undo();
+            return Err(OverlayError { message, cause: None });
+        }
         self.open.clear();
         self.settle().inspect_err(|_| self.undo())?;
         self.ended = true;
@@ -227,6 +235,11 @@ impl<'a> Session<'a> {
                 (ViewErrorKind::Limit, format!("the hook is over its limit of {limit}"))
             }
             Stop::Io(why) => (ViewErrorKind::Io, format!("{operation} \"{named}\": {why}")),
+            Stop::Disk(why) => {
+                let message = format!("{operation} \"{named}\": {why}");
+                self.broken.get_or_insert_with(|| message.clone());
+                (ViewErrorKind::Io, message)
+            }
         };
         Err(ViewError::new(kind, message))
     }

@@ -18,8 +18,11 @@ pub(super) enum Stop {
     Invalid(String),
     /// A limit is used up.
     Limit(&'static str),
-    /// The target, the staging folder or the record failed.
+    /// The target or the record failed.
     Io(String),
+    /// The disk failed in the middle of a read or in staging: whatever the hook makes of it, what it wanted
+    /// did not happen.
+    Disk(String),
 }
 
 impl Stop {
@@ -61,7 +64,7 @@ impl OverlayError {
             Stop::Denied(reason, _) => reason,
             Stop::NotFound => "nothing is there".to_owned(),
             Stop::Limit(limit) => format!("over the limit of {limit}"),
-            Stop::Invalid(why) | Stop::Io(why) => why,
+            Stop::Invalid(why) | Stop::Io(why) | Stop::Disk(why) => why,
         };
         Self { message: format!("cannot {what} {}: {why}", shown(path)), cause: None }
     }

@@ -181,6 +181,10 @@ impl<'a> Applier<'a> {
 
     /// Two renames where the file system cannot swap; in between nothing stands there.
     fn replace(&mut self, put: &Put, new: &Spot, old: &Spot) -> Result<()> {
+        if self.look(new)?.is_none() && self.holds(old, put.after.as_ref()).is_ok() {
+            // Going back from between an exchange and the rename behind it: what comes back waits where this goes.
+            return self.try_rename(old, &put.at, Rename::Exchange)?.context(|| self.cannot_put(&put.at));
+        }
         self.holds(new, put.after.as_ref())?;
         match self.try_rename(new, &put.at, Rename::Exchange)? {
             Ok(()) => self.rename(new, old, Rename::Keep),

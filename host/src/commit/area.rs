@@ -11,7 +11,7 @@ use packets_plugin_api::relpath::RelPath;
 
 use super::staged::{NEW, STAGING, Staged};
 use crate::error::{Context, Error, Result};
-use crate::journal::{Decision, FolderId, HISTORY, Journal, PENDING, Record};
+use crate::journal::{Decision, FREEING, FolderId, HISTORY, Journal, PENDING, Record};
 use crate::target::{Place, Target, is_no_folder};
 
 /// Where staging folders stand in the state folder.
@@ -63,6 +63,7 @@ impl Area {
         let pending = make_once(&state.folder, PENDING, 0o755).context(named)?;
         // There before it is needed: a disk may be full by then.
         make_once(&state.folder, HISTORY, 0o755).context(named)?;
+        make_once(&state.folder, FREEING, 0o700).context(named)?;
         let first = Record::Staging {
             command: about.command.to_owned(),
             time: about.time,

@@ -38,9 +38,11 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, data: &Place) -> Res
         covered: HashSet::new(),
     };
     let goes = |change: &Change| matches!(change.becomes, Becomes::Absent);
+    let gone: HashSet<&RelPath> =
+        hooked.changes().iter().filter(|change| goes(change)).map(|change| &change.path).collect();
     for change in hooked.changes() {
         work.check(change)?;
-        work.note_covered(change, hooked.changes())?;
+        work.note_covered(change, &gone)?;
     }
     for change in hooked.changes().iter().filter(|change| !goes(change)) {
         work.make(change)?;
@@ -82,16 +84,15 @@ impl Changes<'_, '_> {
     }
 
     /// A folder in whose place something else comes goes with all that is in it: that must be what the hooks took away.
-    fn note_covered(&mut self, change: &Change, all: &[Change]) -> Result<()> {
+    fn note_covered(&mut self, change: &Change, gone: &HashSet<&RelPath>) -> Result<()> {
         let was_folder = change.old.is_some_and(|old| old.kind == FileKind::Folder);
         if !was_folder || matches!(change.becomes, Becomes::Absent | Becomes::Folder { .. }) {
             return Ok(());
         }
         let folder = looking(&change.path, self.draft.on_disk(&change.path))?;
         for name in looking(&change.path, folder.list())? {
-            let goes = |path: &RelPath| all.iter().any(|it| it.path == *path && matches!(it.becomes, Becomes::Absent));
             let path = name.to_str().and_then(|name| change.path.child(name).ok());
-            if !path.is_some_and(|path| goes(&path)) {
+            if !path.is_some_and(|path| gone.contains(&path)) {
                 return Err(Error::request(format!(
                     "cannot put something else in the place of {}",
                     change.path.absolute()

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 
-use packets_hook_runtime::folder::{Folder, Kind};
+use packets_hook_runtime::folder::{Folder, Kind, Obstacle};
 use packets_hook_runtime::limits;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileRecord;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// Something in a package's folder that is not on record: a file, or a whole folder that no release knows.
 #[derive(Debug)]
@@ -57,6 +57,12 @@ impl Search<'_> {
             };
             let is_folder = folder.stat(&name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder);
             let is_known = self.known.contains(&here);
+            if is_folder && folder.obstacle(&name).context(named)? == Some(Obstacle::MountPoint) {
+                return Err(Error::request(format!(
+                    "cannot move the folder of a package: something is mounted in it at {here}"
+                ))
+                .hint("unmount it, then try again"));
+            }
             if is_folder && depth < limits::DEPTH && (is_known || (self.into)(&here)) {
                 self.walk(&folder.open(&name).context(named)?, &here, depth + 1, extras)?;
             } else if !is_known {
@@ -89,9 +95,24 @@ pub(super) fn prune(parent: &Folder, name: &str, files: &[FileRecord], folder: &
             None => {}
         }
     }
+    drop_empty(&tree, 0).context(named)?;
     let is_left = !tree.list().context(named)?.is_empty();
     if !is_left {
         parent.remove_folder(name).context(named)?;
     }
     Ok(is_left)
+}
+
+/// Removes the folders in which nothing is left: what was in them has been carried elsewhere.
+fn drop_empty(folder: &Folder, depth: usize) -> std::io::Result<()> {
+    for name in folder.list()? {
+        if depth < limits::DEPTH && folder.stat(&name)?.is_some_and(|stat| stat.kind == Kind::Folder) {
+            let inner = folder.open(&name)?;
+            drop_empty(&inner, depth + 1)?;
+            if inner.list_at_most(0).is_ok() {
+                folder.remove_folder(&name)?;
+            }
+        }
+    }
+    Ok(())
 }

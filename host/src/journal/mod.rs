@@ -22,7 +22,7 @@ pub(crate) use step::{Decision, FolderId, Inverse, Kind, Put, Spot, Standing, St
 
 use crate::error::{Context, Error, Result};
 use crate::target::Place;
-use record::Chain;
+use record::{BadLine, Chain};
 
 /// Journals of transactions that have not ended, in the state folder.
 pub(crate) const PENDING: &str = "journal";
@@ -148,8 +148,9 @@ impl Journal {
                 Ok(record) => record,
                 // Blocks of a write come to the disk in any order: of a last line the end may be there and the
                 // middle not. Whether anything was done behind it, the staging folder tells.
-                Err(_) if end + 1 == rest.len() && self.is_undecided() => break,
-                Err(why) => return Err(why),
+                Err(BadLine::Damaged) if end + 1 == rest.len() && self.is_undecided() => break,
+                Err(BadLine::Damaged) => return Err("a line does not have its checksum".to_owned()),
+                Err(BadLine::Wrong(why)) => return Err(why),
             };
             if !follows(self.records.last(), &record) {
                 return Err("its records are not in order".to_owned());

@@ -49,6 +49,15 @@ pub(crate) enum End {
     Reverted,
 }
 
+/// Why a line is no record.
+#[derive(Debug)]
+pub(super) enum BadLine {
+    /// It is not as it was written.
+    Damaged,
+    /// It is as it was written, and nobody should have.
+    Wrong(String),
+}
+
 /// Makes and checks lines, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Chain(String);
@@ -65,19 +74,21 @@ impl Chain {
         Ok(format!("{} {text}\n", self.0))
     }
 
-    /// The record of the next line, which is without its line feed; or what is wrong with it.
-    pub(super) fn record(&mut self, line: &[u8]) -> Result<Record, String> {
-        let (sum, text) = line.split_at_checked(64).ok_or("a line is too short")?;
-        let text = text.strip_prefix(b" ").ok_or("a line has no text")?;
+    /// The record of the next line, which is without its line feed.
+    pub(super) fn record(&mut self, line: &[u8]) -> Result<Record, BadLine> {
+        let damaged = || BadLine::Damaged;
+        let (sum, text) = line.split_at_checked(64).ok_or_else(damaged)?;
+        let text = text.strip_prefix(b" ").ok_or_else(damaged)?;
         let expected = self.sum(text);
         if sum != expected.as_bytes() {
-            return Err("a line does not have its checksum".to_owned());
+            return Err(damaged());
         }
-        let record: Record = serde_json::from_slice(text).map_err(|error| format!("a line does not parse: {error}"))?;
+        let record: Record =
+            serde_json::from_slice(text).map_err(|error| BadLine::Wrong(format!("a line does not parse: {error}")))?;
         if let Record::Decided(decision) = &record
             && !decision.is_sound()
         {
-            return Err("a decision names what is not there".to_owned());
+            return Err(BadLine::Wrong("a decision names what is not there".to_owned()));
         }
         self.0 = expected;
         Ok(record)

@@ -122,7 +122,8 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
         events.event(&Event::Warning(warning));
     }
     // What it had displaced is in its place again.
-    if let Err(error) = history::free(context.target.root(), &context.state()?, &undone) {
+    let freed = context.state().and_then(|state| history::free(context.target.root(), &state, &undone));
+    if let Err(error) = freed {
         events.event(&Event::Warning(&error.to_string()));
     }
     context.expire_history(storage.as_ref(), time, events);

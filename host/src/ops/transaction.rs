@@ -69,7 +69,10 @@ impl<'a> Transaction<'a> {
         let about = About { id: id.clone(), command: plan.command(), time };
         let staging = Staging::make(self.context, &about, self.options.dry_run.is_some())?;
         let fetcher = self.context.fetcher(mode(self.options), self.events)?;
-        if let Kind::Real { data, .. } = &staging.kind {
+        // What only removes needs hardly any; it may be how somebody makes room.
+        if let Kind::Real { data, .. } = &staging.kind
+            && !plan.installations().is_empty()
+        {
             room::check(self.context, &plan, data, fetcher.cache())?;
         }
         let staged = self.timed("fetch and unpack", || {
