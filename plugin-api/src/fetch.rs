@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::ident::{Digest, PackageName};
 
@@ -28,6 +29,16 @@ pub struct Candidate {
     pub location: String,
     /// The size in bytes that the place announces, if it does; a hint.
     pub size: Option<u64>,
+    /// What an earlier [`Opened::version`] of this place said, where the bytes from an
+    /// offset on must continue that one.
+    pub version: Option<String>,
+}
+
+impl Candidate {
+    /// A place of which nothing but the location is known.
+    pub fn at(location: impl Into<String>) -> Self {
+        Self { location: location.into(), size: None, version: None }
+    }
 }
 
 /// The bytes of a place.
@@ -36,6 +47,9 @@ pub struct Opened {
     pub reader: Box<dyn Read + Send>,
     /// How many bytes the reader is going to give, where that is announced; a hint.
     pub size: Option<u64>,
+    /// Which version of the file this is, in the source's own words, where the place tells
+    /// versions apart byte for byte.
+    pub version: Option<String>,
     /// A second handle of the regular file that the reader reads, where the bytes
     /// already lie in one of this machine; none from anywhere else. The host judges
     /// whether it can be used where it lies, and then copies nothing.
@@ -73,8 +87,8 @@ pub trait FetchSource: Debug + Send + Sync {
     fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError>;
 
     /// The bytes of a place from `offset` on, as they are: never decoded, never
-    /// from another offset. A source that cannot start there fails with
-    /// [`FetchErrorKind::NoSuchRange`].
+    /// from another offset. A source that cannot start there, or not in the version that
+    /// `from` names, fails with [`FetchErrorKind::NoSuchRange`].
     ///
     /// # Errors
     /// [`FetchErrorKind::NotFound`] where the place does not have it, and the other
@@ -94,8 +108,10 @@ pub enum FetchErrorKind {
     Unreachable,
     /// The place said something that makes no sense.
     Protocol,
-    /// The place cannot start at the offset asked for.
+    /// The place cannot start at the offset asked for, or has another version by now.
     NoSuchRange,
+    /// The network answered in the stead of the place: it wants a login first.
+    LoginFirst,
     /// The location is not one that this source understands.
     BadLocation,
 }
@@ -107,6 +123,8 @@ pub struct FetchError {
     pub kind: FetchErrorKind,
     /// One sentence without a full stop: what was attempted on which place.
     pub message: String,
+    /// For how long the place asked to be left alone, if it did.
+    pub retry_after: Option<Duration>,
     /// What stood behind it.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -114,7 +132,7 @@ pub struct FetchError {
 impl FetchError {
     /// An error without a cause.
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), cause: None }
+        Self { kind, message: message.into(), retry_after: None, cause: None }
     }
 
     /// The same error with what stood behind it.

@@ -80,8 +80,7 @@ impl Fetcher<'_> {
     }
 
     fn index_from(&self, source: &dyn FetchSource, location: &str, into: &Folder) -> Result<FetchedIndex> {
-        let Opened { mut reader, size, .. } =
-            source.open(&Candidate { location: location.to_owned(), size: None }, 0)?;
+        let Opened { mut reader, size, .. } = source.open(&Candidate::at(location), 0)?;
         if let Some(size) = size.filter(|size| *size > self.limits.index) {
             let problem = format!("it announces {size} bytes, and an index has at most {}", self.limits.index);
             return Err(Error::integrity(problem));

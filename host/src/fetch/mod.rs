@@ -219,7 +219,7 @@ impl<'a> Fetcher<'a> {
 
     /// All bytes of one place, if they are the right ones.
     fn attempt(&self, source: &dyn FetchSource, from: &Candidate, want: &Wanted) -> Result<Fetched, Problem> {
-        let Opened { mut reader, size, file } = source.open(from, 0).map_err(Problem::from)?;
+        let Opened { mut reader, size, file, .. } = source.open(from, 0).map_err(Problem::from)?;
         let most = want.size.unwrap_or(self.limits.package);
         if let Some(size) = size.filter(|size| *size > most || want.size.is_some_and(|wanted| wanted != *size)) {
             let mut front = [0; 256];

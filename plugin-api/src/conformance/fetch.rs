@@ -1,14 +1,14 @@
 //! The suite for fetch sources, and a fake source that misbehaves to order.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+mod fake;
 
-use crate::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource};
 use crate::ident::{Digest, PackageName};
+
+pub use fake::{Behaviour, FakeSource};
 
 /// What [`fetch_source_suite`] asks to have put at a place.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +17,14 @@ pub enum Served<'a> {
     Whole(&'a [u8]),
     /// The size of all these bytes is announced, but only so many of them come.
     Truncated(&'a [u8], usize),
+    /// The same, but instead of an end there is silence.
+    Silent(&'a [u8], usize),
     /// A place that could exist and has nothing.
     Absent,
 }
+
+/// How long a source may wait for a place that says nothing any more.
+pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// Checks what every fetch source must show. `serve` puts something at a new
 /// place of its own and gives back the location; `None` where such a thing
@@ -44,7 +49,14 @@ pub fn fetch_source_suite(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -
         if let Some(location) = serve(Served::Truncated(&bytes, come)) {
             breaks_off(source, &location, &bytes[..come]);
         }
+        if let Some(location) = serve(Served::Silent(&bytes, come)) {
+            let started = Instant::now();
+            breaks_off(source, &location, &bytes[..come]);
+            let took = started.elapsed();
+            assert!(took < SILENCE, "a place that says nothing after {come} bytes is given up, not after {took:?}");
+        }
     }
+    continues_only_its_version(source, &whole, &bytes, serve);
     opens_concurrently(source, serve);
 }
 
@@ -53,7 +65,7 @@ fn place(serve: &dyn Fn(Served<'_>) -> Option<String>, bytes: &[u8]) -> String {
 }
 
 fn at(location: &str) -> Candidate {
-    Candidate { location: location.to_owned(), size: None }
+    Candidate::at(location)
 }
 
 /// An artifact with these mirrors; its digest is no real one.
@@ -102,7 +114,12 @@ fn finds_only_its_own(source: &dyn FetchSource, first: &str, second: &str) {
 }
 
 fn read(source: &dyn FetchSource, location: &str, offset: u64) -> Result<Vec<u8>, FetchError> {
-    let mut opened = source.open(&at(location), offset)?;
+    read_from(source, &at(location), offset)
+}
+
+fn read_from(source: &dyn FetchSource, from: &Candidate, offset: u64) -> Result<Vec<u8>, FetchError> {
+    let mut opened = source.open(from, offset)?;
+    let location = &from.location;
     let mut bytes = Vec::new();
     if let Err(error) = opened.reader.read_to_end(&mut bytes) {
         panic!("reading {location} from {offset}: {error}");
@@ -143,6 +160,32 @@ fn breaks_off(source: &dyn FetchSource, location: &str, come: &[u8]) {
     assert!(come.starts_with(&bytes), "what came before the break is right");
 }
 
+/// With the version that a place gave it goes on, or says that it cannot; with another's it says so.
+fn continues_only_its_version(
+    source: &dyn FetchSource,
+    location: &str,
+    bytes: &[u8],
+    serve: &dyn Fn(Served<'_>) -> Option<String>,
+) {
+    let version = |location: &str| source.open(&at(location), 0).ok().and_then(|opened| opened.version);
+    let other = version(&place(serve, &bytes[1..]));
+    let (Some(own), offset) = (version(location), bytes.len() / 2) else { return };
+    let refused = |from: &Candidate| match read_from(source, from, offset as u64) {
+        Ok(came) => {
+            assert!(came == bytes[offset..], "{} bytes from {offset} on", came.len());
+            false
+        }
+        Err(error) => {
+            assert_eq!(error.kind, FetchErrorKind::NoSuchRange, "from {offset} on: {error}");
+            true
+        }
+    };
+    refused(&Candidate { version: Some(own.clone()), ..at(location) });
+    if let Some(other) = other.filter(|other| *other != own) {
+        assert!(refused(&Candidate { version: Some(other), ..at(location) }), "another version is not continued");
+    }
+}
+
 fn opens_concurrently(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Option<String>) {
     let places: Vec<_> = (0..8_u8)
         .map(|n| {
@@ -157,153 +200,12 @@ fn opens_concurrently(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Op
     });
 }
 
-/// How a place of a [`FakeSource`] behaves.
-#[derive(Debug, Clone)]
-pub enum Behaviour {
-    /// Gives these bytes, and announces their number.
-    Whole(Vec<u8>),
-    /// Gives these bytes, and announces nothing.
-    Unannounced(Vec<u8>),
-    /// Gives these bytes, and announces another number.
-    Announcing(Vec<u8>, u64),
-    /// Gives these bytes, then fails.
-    Breaking(Vec<u8>),
-    /// Gives this byte for ever.
-    Endless(u8),
-    /// Gives these bytes in pieces of this size with a pause before each.
-    Slow(Vec<u8>, usize, Duration),
-    /// Cannot be opened.
-    Failing(FetchErrorKind),
-    /// Reports itself for ever as a candidate, and cannot be opened.
-    FoundForEver,
-}
-
-/// A source in memory whose places do what they are told. It claims what
-/// begins with `fake:`, and finds exactly such mirrors.
-#[derive(Debug, Default)]
-pub struct FakeSource {
-    places: Mutex<BTreeMap<String, Behaviour>>,
-    opened: AtomicUsize,
-}
-
-impl FakeSource {
-    /// The same source with one more place.
-    #[must_use]
-    pub fn with(self, location: &str, behaviour: Behaviour) -> Self {
-        self.set(location, behaviour);
-        self
-    }
-
-    /// Changes what a place does from now on.
-    pub fn set(&self, location: &str, behaviour: Behaviour) {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(location.to_owned(), behaviour);
-    }
-
-    /// How many places have been opened so far.
-    pub fn opened(&self) -> usize {
-        self.opened.load(Ordering::SeqCst)
-    }
-
-    fn behaviour(&self, location: &str) -> Option<Behaviour> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).get(location).cloned()
-    }
-}
-
-impl FetchSource for FakeSource {
-    fn name(&self) -> &str {
-        "fake"
-    }
-
-    fn claims(&self, location: &str) -> bool {
-        location.starts_with("fake:")
-    }
-
-    fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
-        for mirror in want.mirrors.iter().filter(|mirror| self.claims(mirror)) {
-            let for_ever = matches!(self.behaviour(mirror), Some(Behaviour::FoundForEver));
-            loop {
-                if found(at(mirror)).is_break() {
-                    return Ok(());
-                }
-                if !for_ever {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        let location = &from.location;
-        if !self.claims(location) {
-            return Err(FetchError::new(FetchErrorKind::BadLocation, format!("{location:?} is no fake place")));
-        }
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        let fail = |kind| Err(FetchError::new(kind, format!("cannot open {location}")));
-        let (bytes, size, rest) = match self.behaviour(location) {
-            None => return fail(FetchErrorKind::NotFound),
-            Some(Behaviour::FoundForEver) => return fail(FetchErrorKind::Unreachable),
-            Some(Behaviour::Failing(kind)) => return fail(kind),
-            Some(Behaviour::Whole(bytes)) => (bytes, Announce::Right, Rest::End),
-            Some(Behaviour::Unannounced(bytes)) => (bytes, Announce::Nothing, Rest::End),
-            Some(Behaviour::Announcing(bytes, size)) => (bytes, Announce::Number(size), Rest::End),
-            Some(Behaviour::Breaking(bytes)) => (bytes, Announce::Nothing, Rest::Break),
-            Some(Behaviour::Endless(byte)) => (Vec::new(), Announce::Nothing, Rest::Byte(byte)),
-            Some(Behaviour::Slow(bytes, piece, pause)) => (bytes, Announce::Nothing, Rest::Slow(piece, pause)),
-        };
-        let Some(bytes) = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).map(<[u8]>::to_vec)
-        else {
-            return fail(FetchErrorKind::NoSuchRange);
-        };
-        let size = match size {
-            Announce::Right => Some(bytes.len() as u64),
-            Announce::Nothing => None,
-            Announce::Number(size) => Some(size),
-        };
-        Ok(Opened { reader: Box::new(FakeReader { bytes: io::Cursor::new(bytes), rest }), size, file: None })
-    }
-}
-
-enum Announce {
-    Right,
-    Nothing,
-    Number(u64),
-}
-
-enum Rest {
-    End,
-    Break,
-    Byte(u8),
-    Slow(usize, Duration),
-}
-
-struct FakeReader {
-    bytes: io::Cursor<Vec<u8>>,
-    rest: Rest,
-}
-
-impl Read for FakeReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut most = buffer.len();
-        if let Rest::Slow(piece, pause) = self.rest {
-            std::thread::sleep(pause);
-            most = most.min(piece);
-        }
-        let came = self.bytes.read(&mut buffer[..most])?;
-        match self.rest {
-            Rest::Break if came == 0 => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the fake place broke off")),
-            Rest::Byte(byte) => {
-                buffer.fill(byte);
-                Ok(buffer.len())
-            }
-            _ => Ok(came),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::fetch::Opened;
 
     #[test]
     fn the_fake_keeps_the_promises() {
@@ -314,6 +216,7 @@ mod tests {
             match served {
                 Served::Whole(bytes) => fake.set(&location, Behaviour::Whole(bytes.to_vec())),
                 Served::Truncated(bytes, come) => fake.set(&location, Behaviour::Breaking(bytes[..come].to_vec())),
+                Served::Silent(..) => return None,
                 Served::Absent => {}
             }
             Some(location)
@@ -325,13 +228,46 @@ mod tests {
     #[should_panic(expected = "is an error")]
     fn the_suite_notices_a_transfer_that_ends_early() {
         let fake = FakeSource::default();
+        let next = AtomicUsize::new(0);
         fetch_source_suite(&fake, &|served| {
-            let location = format!("fake:{}", fake.places.lock().unwrap().len());
+            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
             match served {
                 Served::Whole(bytes) => fake.set(&location, Behaviour::Whole(bytes.to_vec())),
                 Served::Truncated(bytes, come) => fake.set(&location, Behaviour::Unannounced(bytes[..come].to_vec())),
-                Served::Absent => return None,
+                Served::Silent(..) | Served::Absent => return None,
             }
+            Some(location)
+        });
+    }
+
+    /// Reads on where its place has another version by now.
+    #[derive(Debug, Default)]
+    struct Careless(FakeSource);
+
+    impl FetchSource for Careless {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn claims(&self, location: &str) -> bool {
+            self.0.claims(location)
+        }
+        fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+            self.0.find(want, found)
+        }
+        fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
+            self.0.open(&at(&from.location), offset)
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "another version is not continued")]
+    fn the_suite_notices_a_place_that_continues_another_version() {
+        let careless = Careless::default();
+        let next = AtomicUsize::new(0);
+        fetch_source_suite(&careless, &|served| {
+            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
+            let Served::Whole(bytes) = served else { return None };
+            careless.0.set(&location, Behaviour::Whole(bytes.to_vec()));
             Some(location)
         });
     }

@@ -49,7 +49,7 @@ impl FetchSource for FileSource {
 
     fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
         for mirror in want.mirrors.iter().filter(|mirror| self.claims(mirror)) {
-            if found(Candidate { location: mirror.clone(), size: None }).is_break() {
+            if found(Candidate::at(mirror)).is_break() {
                 break;
             }
         }
@@ -85,7 +85,7 @@ impl FetchSource for FileSource {
         };
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let again = file.try_clone().map_err(failed)?;
-        Ok(Opened { reader: Box::new(Whole { file, left }), size: Some(left), file: Some(again) })
+        Ok(Opened { reader: Box::new(Whole { file, left }), size: Some(left), version: None, file: Some(again) })
     }
 }
 

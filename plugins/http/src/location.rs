@@ -3,10 +3,8 @@
 use packets_plugin_api::ident::escape;
 use reqwest::Url;
 
-/// The longest URL, in bytes; servers take no longer ones either (RFC 9110, section 4.1, asks for 8000).
-pub(crate) const MAX_URL: usize = 8192;
-/// Layers of percent escapes that are looked through for control characters (N14: `%250a`).
-const MAX_ESCAPES: usize = 4;
+use crate::limits::{MAX_ESCAPES, MAX_URL};
+
 /// Characters of a URL in a message.
 const MAX_SHOWN: usize = 300;
 
@@ -172,6 +170,8 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad:?}");
             assert!(redirected(&Url::parse("http://a/").unwrap(), bad.as_bytes()).is_err(), "{bad:?}");
         }
+        let escaped = |times: usize| format!("http://a/%{}41", "25".repeat(times - 1));
+        assert!(parse(&escaped(MAX_ESCAPES - 1)).is_ok() && parse(&escaped(MAX_ESCAPES)).is_err());
         for good in ["http://a/100%", "http://a/%25", "http://a/%2525", "http://a/%zz", "http://a/%2B"] {
             assert!(parse(good).is_ok(), "{good}");
         }

@@ -3,13 +3,15 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read};
+use std::time::{Duration, SystemTime};
 
 use packets_plugin_api::fetch::{FetchError, FetchErrorKind, Opened};
 use packets_plugin_api::ident::escape;
+use reqwest::Url;
 use reqwest::blocking::Response;
 use reqwest::header::{self, HeaderName};
-use reqwest::{StatusCode, Url};
 
+use crate::limits::MAX_VERSION;
 use crate::location;
 
 fn protocol(url: &Url, problem: &str) -> FetchError {
@@ -31,31 +33,69 @@ pub(crate) fn redirect(response: &Response, url: &Url) -> Result<Option<Url>, Fe
 }
 
 /// The bytes of a reply that is no redirect, when they are what was asked for.
-pub(crate) fn open(response: Response, url: &Url, offset: u64) -> Result<Opened, FetchError> {
-    check_status(response.status(), url, offset)?;
+pub(crate) fn open(response: Response, url: &Url, offset: u64, version: Option<&str>) -> Result<Opened, FetchError> {
+    check_status(&response, url, offset)?;
     only(&response, header::CONTENT_ENCODING, "identity", url)?;
     only(&response, header::TRANSFER_ENCODING, "chunked", url)?;
     let mut size = response.content_length();
+    let now = version_of(&response);
     if offset > 0 {
         size = Some(check_range(&response, url, offset, size)?);
+        if version.is_some() && now.is_some() && version != now.as_deref() {
+            return Err(no_such_range(url, offset));
+        }
     }
-    Ok(Opened { reader: Box::new(Body { response, left: size, place: location::shown(url) }), size, file: None })
+    let reader = Box::new(Body { response, left: size, place: location::shown(url) });
+    Ok(Opened { reader, size, version: now, file: None })
 }
 
-fn check_status(status: StatusCode, url: &Url, offset: u64) -> Result<(), FetchError> {
+/// The entity tag, where it stands for the very bytes: a weak one does not (RFC 9110, section 8.8.1).
+fn version_of(response: &Response) -> Option<String> {
+    let tag = response.headers().get(header::ETAG)?;
+    is_version(tag.as_bytes()).then(|| tag.to_str().ok().map(str::to_owned)).flatten()
+}
+
+/// Whether a text is a strong entity tag, and none that fills memory.
+pub(crate) fn is_version(text: &[u8]) -> bool {
+    let inner = text.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
+    text.len() <= MAX_VERSION && inner.is_some_and(|inner| inner.iter().all(plain))
+}
+
+fn no_such_range(url: &Url, offset: u64) -> FetchError {
+    FetchError::new(FetchErrorKind::NoSuchRange, format!("{} cannot go on from byte {offset}", location::shown(url)))
+}
+
+fn check_status(response: &Response, url: &Url, offset: u64) -> Result<(), FetchError> {
+    let status = response.status();
     let kind = match status.as_u16() {
         200 if offset == 0 => return Ok(()),
         206 if offset > 0 => return Ok(()),
-        200 | 416 if offset > 0 => {
-            let message = format!("{} cannot start at byte {offset}", location::shown(url));
-            return Err(FetchError::new(FetchErrorKind::NoSuchRange, message));
-        }
+        200 | 416 if offset > 0 => return Err(no_such_range(url, offset)),
         404 | 410 => FetchErrorKind::NotFound,
         401 | 403 => FetchErrorKind::Denied,
-        429 | 500..=599 => FetchErrorKind::Unreachable,
+        // Not implemented, and not this version of HTTP: it will not be so later on either.
+        501 | 505 => FetchErrorKind::Protocol,
+        511 => FetchErrorKind::LoginFirst,
+        408 | 425 | 429 | 500..=599 => FetchErrorKind::Unreachable,
         _ => FetchErrorKind::Protocol,
     };
-    Err(FetchError::new(kind, format!("{} answered {status}", location::shown(url))))
+    let mut error = FetchError::new(kind, format!("{} answered {status}", location::shown(url)));
+    if kind == FetchErrorKind::Unreachable {
+        error.retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| wait_of(value.to_str().ok()?));
+    }
+    Err(error)
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+fn wait_of(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than there are numbers are many.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 /// All values of a header must be this word, or the header absent: what is
@@ -165,6 +205,32 @@ impl StdError for Broken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n18_versions_are_strong_tags_of_bounded_size() {
+        for good in ["\"\"", "\"5f-3\"", "\"a,b/c\""] {
+            assert!(is_version(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "\"", "W/\"5f\"", "5f", "\"a\"b\"", "\"a b\"", "\"a\r\nX: y\"", "\"\u{e9}\"", "*"] {
+            assert!(!is_version(bad.as_bytes()), "{bad:?}");
+        }
+        let long = |inner: usize| format!("\"{}\"", "x".repeat(inner));
+        assert!(is_version(long(MAX_VERSION - 2).as_bytes()) && !is_version(long(MAX_VERSION - 1).as_bytes()));
+    }
+
+    #[test]
+    fn times_to_wait_are_seconds_or_dates() {
+        let seconds = |text: &str| wait_of(text).map(|wait| wait.as_secs());
+        assert_eq!([seconds("0"), seconds(" 120 "), seconds("00007")], [Some(0), Some(120), Some(7)]);
+        assert_eq!(seconds("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0), "a date that has passed");
+        let soon = SystemTime::now() + Duration::from_secs(100);
+        let wait = seconds(&httpdate::fmt_http_date(soon)).unwrap();
+        assert!((98..=100).contains(&wait), "{wait}");
+        for bad in ["", "-1", "1.5", "soon", "+3", "6 Nov"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn n18_parts_are_read_strictly() {

@@ -125,6 +125,7 @@ pub(crate) fn options() -> Options {
         user_agent: "packets-test/1".to_owned(),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(10),
+        redirect_time: Duration::from_secs(20),
         environment_proxies: false,
     }
 }
@@ -139,7 +140,7 @@ pub(crate) fn impatient() -> HttpSource {
 }
 
 pub(crate) fn at(location: impl Into<String>) -> Candidate {
-    Candidate { location: location.into(), size: None }
+    Candidate::at(location)
 }
 
 /// All bytes, or the error of the opening.
