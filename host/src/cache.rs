@@ -4,28 +4,34 @@
 //! then used. A file that another user owns or may write to is not used at all,
 //! for it could change after the hash (M20); so it does not matter who may write
 //! to the folder itself.
+//!
+//! What a broken or killed transfer has left stands beside it as `.partial-<sha256>`, a name
+//! that nobody takes for a package. It is locked while it grows, hashed from its
+//! beginning when it is continued, and renamed only when all of it is right (C29).
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Once;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use packets_hook_runtime::folder::{self, Folder, Kind, Rename, Stat};
 use packets_plugin_api::ident::Digest;
-use rustix::fs::{self, AtFlags, CWD, MemfdFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, FlockOperation, MemfdFlags, Mode, OFlags, flock};
 
-use crate::durable::random_name;
-
-/// What the names of unfinished files begin with, where a file system has no unnamed ones.
-const UNFINISHED: &str = ".fetch-";
-/// Age at which an unfinished file is one that a killed run has left: no transfer goes so long without a byte.
+/// What the names of unfinished files begin with; the digest follows that they are to have.
+const UNFINISHED: &str = ".partial-";
+/// Age at which what a killed run has left is taken away: nobody has come back for it.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The same for files that are never continued: no transfer goes so long without a byte.
 pub(crate) const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The cache.
 #[derive(Debug)]
 pub struct Cache {
     folder: Folder,
+    swept: Once,
 }
 
 /// What the cache has for a digest.
@@ -42,7 +48,7 @@ pub(crate) enum Entry {
 impl Cache {
     /// The cache in this folder, which need not be writable.
     pub fn new(folder: Folder) -> Self {
-        Self { folder }
+        Self { folder, swept: Once::new() }
     }
 
     /// The name of a package's file in the cache; nothing else has a part in it (N15).
@@ -84,36 +90,85 @@ impl Cache {
         let _ = self.folder.remove_file(Self::file_name(digest));
     }
 
-    /// A file on the cache's file system that nobody else can open; none where the caller may not write.
-    fn unfinished(&self) -> io::Result<Option<Unfinished<'_>>> {
+    /// Whether an earlier transfer has left a part of this file.
+    pub(crate) fn has_part(&self, digest: &Digest) -> bool {
+        matches!(self.folder.stat(partial_name(digest)), Ok(Some(stat)) if stat.kind == Kind::File)
+    }
+
+    /// The file that a package grows in, with what an earlier transfer has left of it. While
+    /// another run has that, one of its own; none where the caller may not write.
+    fn unfinished(&self, digest: &Digest) -> io::Result<Option<Unfinished<'_>>> {
+        self.swept.call_once(|| self.sweep());
+        let name = partial_name(digest);
+        match self.claim(&name) {
+            Ok(Some(file)) => return Ok(Some(Unfinished { file, home: Home::Named(self, name) })),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
+            Ok(None) | Err(_) => {}
+        }
         match unnamed(&self.folder) {
-            Ok(file) => Ok(Some(Unfinished { file, cache: Some((self, None)) })),
-            Err(error) if is_read_only(&error) => Ok(None),
+            Ok(file) => Ok(Some(Unfinished { file, home: Home::Unnamed(self) })),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
-            // This file system has no unnamed files.
-            Err(_) => self.unfinished_with_name(),
+            Err(_) => Ok(None),
         }
     }
 
-    fn unfinished_with_name(&self) -> io::Result<Option<Unfinished<'_>>> {
-        remove_stale(&self.folder, UNFINISHED);
-        let name = format!("{UNFINISHED}{}", random_name()?);
-        match self.folder.create(&name, 0o600) {
-            Ok(file) => Ok(Some(Unfinished { file, cache: Some((self, Some(name))) })),
-            Err(error) if is_read_only(&error) => Ok(None),
-            Err(error) => Err(error),
+    /// The unfinished file of this name, locked; none while another run has it.
+    fn claim(&self, name: &str) -> io::Result<Option<File>> {
+        let file = match self.folder.create(name, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.folder.update(name) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.replace(name)?,
+                opened => opened?,
+            },
+            made => made?,
+        };
+        if !self.lock(name, &file)? {
+            return Ok(None);
+        }
+        let stat = folder::stat(&file)?;
+        if only_ours(&stat) && stat.mode & 0o077 == 0 && stat.links == 1 {
+            return Ok(Some(file));
+        }
+        let file = self.replace(name)?;
+        Ok(self.lock(name, &file)?.then_some(file))
+    }
+
+    /// Whether this run alone has the file, and it still stands under its name: whoever had it may
+    /// have finished it, or swept it away, just before.
+    fn lock(&self, name: &str, file: &File) -> io::Result<bool> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            locked => locked?,
+        }
+        let (stands, own) = (self.folder.stat(name)?, folder::stat(file)?);
+        Ok(stands.is_some_and(|stat| stat.same_inode(&own)))
+    }
+
+    /// A new file in the place of something that is none of ours (M20).
+    fn replace(&self, name: &str) -> io::Result<File> {
+        self.folder.remove_file(name)?;
+        self.folder.create(name, 0o600)
+    }
+
+    /// Takes away what has been left for long and is not in use.
+    fn sweep(&self) {
+        for name in old_files(&self.folder, UNFINISHED, ABANDONED) {
+            let name = name.to_string_lossy();
+            // The lock keeps what somebody continues just now. A failure leaves a file, which the next run tries again.
+            if let Ok(Some(_locked)) = self.claim(&name) {
+                let _ = self.folder.remove_file(&*name);
+            }
         }
     }
+}
+
+fn partial_name(digest: &Digest) -> String {
+    format!("{UNFINISHED}{digest}")
 }
 
 /// Whether nobody but the caller and root can change this file.
 pub(crate) fn only_ours(stat: &Stat) -> bool {
     let owners = [0, rustix::process::geteuid().as_raw()];
     stat.kind == Kind::File && owners.contains(&stat.uid) && stat.mode & 0o022 == 0
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// A new file without a name: it is gone with its last handle.
@@ -124,34 +179,48 @@ fn unnamed(folder: &Folder) -> io::Result<File> {
 
 /// Removes files of this prefix that have not been written to for [`STALE`].
 pub(crate) fn remove_stale(folder: &Folder, prefix: &str) {
-    let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return };
-    let oldest = i128::try_from(now.saturating_sub(STALE).as_nanos()).unwrap_or(0);
-    let names = folder.list().unwrap_or_default();
-    for name in names.iter().filter(|name| starts_with(name, prefix)) {
+    for name in old_files(folder, prefix, STALE) {
         // A failure leaves a file, which the next run tries again.
-        if folder.stat(name).is_ok_and(|stat| stat.is_some_and(|stat| stat.modified < oldest)) {
-            let _ = folder.remove_file(name);
-        }
+        let _ = folder.remove_file(name);
     }
 }
 
-fn starts_with(name: &OsStr, prefix: &str) -> bool {
-    name.as_encoded_bytes().starts_with(prefix.as_bytes())
+/// The files of this prefix that have not been written to for so long.
+fn old_files(folder: &Folder, prefix: &str, age: Duration) -> Vec<OsString> {
+    let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return Vec::new() };
+    let oldest = i128::try_from(now.saturating_sub(age).as_nanos()).unwrap_or(0);
+    let mut names = folder.list().unwrap_or_default();
+    names.retain(|name| {
+        name.as_encoded_bytes().starts_with(prefix.as_bytes())
+            && folder.stat(name).is_ok_and(|stat| stat.is_some_and(|stat| stat.modified < oldest))
+    });
+    names
 }
 
-/// A file that is being fetched: nobody else can open it, and unless it is
-/// [kept](Self::keep) it vanishes.
+/// A file that is being fetched. Unless it is [kept](Self::keep) it never stands under the name
+/// of a package; with nothing in it, it stands nowhere.
 #[derive(Debug)]
 pub(crate) struct Unfinished<'a> {
     file: File,
-    /// The cache that it may go to, and its name there for now.
-    cache: Option<(&'a Cache, Option<String>)>,
+    home: Home<'a>,
+}
+
+/// Where a file can go.
+#[derive(Debug)]
+enum Home<'a> {
+    /// It stands in the cache under this name, locked.
+    Named(&'a Cache, String),
+    /// It lies on the cache's file system and has no name.
+    Unnamed(&'a Cache),
+    /// Nowhere.
+    Nowhere,
 }
 
 impl<'a> Unfinished<'a> {
-    /// One that can go to the cache, or a [private](Self::private) one where there is none to write to.
-    pub(crate) fn new(cache: Option<&'a Cache>) -> io::Result<Self> {
-        match cache.map(Cache::unfinished).transpose()?.flatten() {
+    /// One that can go to the cache, with what has come of it before, or a
+    /// [private](Self::private) one where there is none to write to.
+    pub(crate) fn new(cache: Option<&'a Cache>, digest: &Digest) -> io::Result<Self> {
+        match cache.map(|cache| cache.unfinished(digest)).transpose()?.flatten() {
             Some(unfinished) => Ok(unfinished),
             None => Self::private(),
         }
@@ -163,7 +232,7 @@ impl<'a> Unfinished<'a> {
             Ok(file) => file,
             Err(_) => fs::memfd_create("package", MemfdFlags::CLOEXEC)?.into(),
         };
-        Ok(Self { file, cache: None })
+        Ok(Self { file, home: Home::Nowhere })
     }
 
     /// Where to write to.
@@ -181,30 +250,30 @@ impl<'a> Unfinished<'a> {
     /// there is one to write to. The second value is why it could not be kept.
     pub(crate) fn keep(mut self, digest: &Digest) -> io::Result<(File, io::Result<()>)> {
         let kept = self.publish(&Cache::file_name(digest));
+        self.drop_name();
         let file = self.file.try_clone()?;
         Ok((file, kept))
     }
 
     fn publish(&mut self, as_name: &str) -> io::Result<()> {
-        let Some((cache, name)) = &mut self.cache else { return Ok(()) };
+        let (Home::Named(cache, _) | Home::Unnamed(cache)) = self.home else { return Ok(()) };
         folder::set_mode(&self.file, 0o644)?;
         self.file.sync_all()?;
-        match name {
-            Some(from) => {
-                cache.folder.rename(&*from, &cache.folder, as_name, Rename::Replace)?;
-                *name = None;
-            }
-            None => match link(&self.file, &cache.folder, as_name) {
+        if let Home::Named(_, from) = &self.home {
+            cache.folder.rename(from, &cache.folder, as_name, Rename::Replace)?;
+            self.home = Home::Nowhere;
+        } else {
+            match link(&self.file, &cache.folder, as_name) {
                 // Another run was faster; what it has put there is hashed before it is used.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 linked => linked?,
-            },
+            }
         }
         cache.folder.sync()
     }
 
     fn drop_name(&mut self) {
-        if let Some((cache, Some(name))) = self.cache.take() {
+        if let Home::Named(cache, name) = std::mem::replace(&mut self.home, Home::Nowhere) {
             let _ = cache.folder.remove_file(name);
         }
     }
@@ -212,7 +281,10 @@ impl<'a> Unfinished<'a> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        self.drop_name();
+        // What has come already is continued by the next run.
+        if folder::stat(&self.file).is_ok_and(|stat| stat.size == 0) {
+            self.drop_name();
+        }
     }
 }
 
@@ -248,40 +320,110 @@ mod tests {
         folder.list().unwrap().into_iter().map(|name| name.into_string().unwrap()).collect()
     }
 
-    fn keeps(make: fn(&Cache) -> Unfinished<'_>) {
-        let home = tempfile::tempdir().unwrap();
-        let cache = cache(home.path());
-        let mut unfinished = make(&cache);
+    fn unfinished(cache: &Cache) -> Unfinished<'_> {
+        cache.unfinished(&DIGEST).unwrap().unwrap()
+    }
+
+    fn keeps(mut unfinished: Unfinished<'_>, cache: &Cache, home: &Path) {
         unfinished.file().write_all(b"bytes").unwrap();
-        let hidden = names(home.path());
-        assert!(hidden.iter().all(|name| name.starts_with(UNFINISHED)), "{hidden:?}");
-        for name in hidden {
-            assert_eq!(home.path().join(name).metadata().unwrap().mode() & 0o7777, 0o600);
+        for name in names(home) {
+            assert_eq!(name, partial_name(&DIGEST));
+            assert_eq!(home.join(name).metadata().unwrap().mode() & 0o7777, 0o600);
         }
-        assert!(matches!(cache.entry(&DIGEST), Entry::Absent));
+        assert!(matches!(cache.entry(&DIGEST), Entry::Absent), "C29");
         let (file, kept) = unfinished.keep(&DIGEST).unwrap();
         kept.unwrap();
-        assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
-        let stands = home.path().join(Cache::file_name(&DIGEST)).metadata().unwrap();
+        let stands = home.join(Cache::file_name(&DIGEST)).metadata().unwrap();
         assert_eq!(stands.mode() & 0o7777, 0o644);
         assert_eq!(stands.ino(), file.metadata().unwrap().ino(), "M20: the very same file");
         assert!(matches!(cache.entry(&DIGEST), Entry::Found(_)));
+    }
 
-        make(&cache).file().write_all(b"other").unwrap();
-        assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)], "what is not kept vanishes");
-        let (_, again) = make(&cache).keep(&DIGEST).unwrap();
+    #[test]
+    fn c29_a_file_has_its_name_only_when_it_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = cache(home.path());
+        keeps(unfinished(&cache), &cache, home.path());
+        assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
+        drop(unfinished(&cache));
+        assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)], "nothing came, nothing is left");
+        let (_, again) = unfinished(&cache).keep(&DIGEST).unwrap();
         again.unwrap();
         assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
     }
 
     #[test]
-    fn keeps_files_that_had_no_name() {
-        keeps(|cache| cache.unfinished().unwrap().unwrap());
+    fn c29_what_another_transfer_grows_is_not_touched() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = cache(home.path());
+        let mut first = unfinished(&cache);
+        first.file().write_all(b"fir").unwrap();
+        let second = unfinished(&cache);
+        assert!(matches!(second.home, Home::Unnamed(_)));
+        keeps(second, &cache, home.path());
+        assert_eq!(names(home.path()).len(), 2);
+        first.file().write_all(b"st").unwrap();
+        let (_, kept) = first.keep(&DIGEST).unwrap();
+        kept.unwrap();
+        assert_eq!(std::fs::read(home.path().join(Cache::file_name(&DIGEST))).unwrap(), b"first");
+        assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
     }
 
     #[test]
-    fn keeps_files_that_had_a_name() {
-        keeps(|cache| cache.unfinished_with_name().unwrap().unwrap());
+    fn c29_n18_what_a_killed_run_left_is_continued() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = cache(home.path());
+        assert!(!cache.has_part(&DIGEST));
+        unfinished(&cache).file().write_all(b"half").unwrap();
+        assert_eq!(names(home.path()), [partial_name(&DIGEST)]);
+        assert!(cache.has_part(&DIGEST) && matches!(cache.entry(&DIGEST), Entry::Absent));
+        let mut again = unfinished(&cache);
+        assert_eq!(again.file().metadata().unwrap().len(), 4);
+        again.file().set_len(0).unwrap();
+        drop(again);
+        assert_eq!(names(home.path()), [""; 0], "what was no good is gone");
+    }
+
+    #[test]
+    fn m20_planted_parts_are_not_continued() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = cache(home.path());
+        let place = home.path().join(partial_name(&DIGEST));
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("victim");
+        std::fs::write(&victim, "victim").unwrap();
+        let mode = |mode| std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut plants: Vec<Box<dyn Fn()>> = vec![
+            Box::new(|| std::os::unix::fs::symlink(&victim, &place).unwrap()),
+            Box::new(|| std::fs::hard_link(&victim, &place).unwrap()),
+            Box::new(|| fs::mknodat(CWD, &place, fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap()),
+            Box::new(|| {
+                std::fs::write(&place, "x").unwrap();
+                mode(0o620);
+            }),
+            Box::new(|| {
+                std::fs::write(&place, "x").unwrap();
+                mode(0o644);
+            }),
+        ];
+        if rustix::process::geteuid().is_root() {
+            plants.push(Box::new(|| {
+                std::fs::write(&place, "x").unwrap();
+                mode(0o600);
+                std::os::unix::fs::chown(&place, Some(12345), None).unwrap();
+            }));
+        }
+        for (round, plant) in plants.iter().enumerate() {
+            plant();
+            let mut fresh = unfinished(&cache);
+            assert_eq!(fresh.file().metadata().unwrap().len(), 0, "plant {round}");
+            fresh.file().write_all(b"new").unwrap();
+            assert_eq!(std::fs::read(&victim).unwrap(), b"victim", "plant {round}");
+            fresh.into_file().unwrap();
+        }
+        // A folder cannot be taken away; then the file has no name.
+        std::fs::create_dir(&place).unwrap();
+        assert!(matches!(unfinished(&cache).home, Home::Unnamed(_)));
     }
 
     #[test]
@@ -323,29 +465,36 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let cache = cache(home.path());
         std::fs::create_dir(home.path().join(Cache::file_name(&DIGEST))).unwrap();
-        for unfinished in [cache.unfinished(), cache.unfinished_with_name()] {
-            let (mut file, _) = unfinished.unwrap().unwrap().keep(&DIGEST).unwrap();
+        let named = unfinished(&cache);
+        let unnamed = unfinished(&cache);
+        for unfinished in [named, unnamed] {
+            let (mut file, kept) = unfinished.keep(&DIGEST).unwrap();
+            assert!(kept.is_err() || file.metadata().unwrap().nlink() == 0);
             file.write_all(b"still open").unwrap();
         }
         assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
     }
 
     #[test]
-    fn only_stale_unfinished_files_are_removed() {
+    fn c29_only_what_is_old_and_not_in_use_is_swept_away() {
         let home = tempfile::tempdir().unwrap();
-        let (old, new, other) = (".fetch-old", ".fetch-new", "old.pkt.tar.zst");
-        let before = SystemTime::now() - STALE - Duration::from_secs(60);
-        for (name, time) in [(old, before), (new, before + Duration::from_secs(120)), (other, before)] {
-            std::fs::File::create(home.path().join(name)).unwrap().set_modified(time).unwrap();
+        let (old, new, used, other) = (".partial-old", ".partial-new", ".partial-used", "old.pkt.tar.zst");
+        let before = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        for (name, time) in [(old, before), (new, before + Duration::from_secs(120)), (used, before), (other, before)] {
+            let file = std::fs::File::create(home.path().join(name)).unwrap();
+            file.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
+            file.set_modified(time).unwrap();
         }
+        let in_use = File::open(home.path().join(used)).unwrap();
+        flock(&in_use, FlockOperation::LockExclusive).unwrap();
         let cache = cache(home.path());
-        drop(cache.unfinished_with_name().unwrap().unwrap());
-        assert_eq!(names(home.path()), [new, other]);
+        drop(unfinished(&cache));
+        assert_eq!(names(home.path()), [new, used, other]);
     }
 
     #[test]
     fn without_a_cache_files_are_private() {
-        let mut unfinished = Unfinished::new(None).unwrap();
+        let mut unfinished = Unfinished::new(None, &DIGEST).unwrap();
         unfinished.file().write_all(b"bytes").unwrap();
         let (file, kept) = unfinished.keep(&DIGEST).unwrap();
         kept.unwrap();

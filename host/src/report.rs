@@ -15,11 +15,11 @@ pub enum Event<'a> {
         /// In bytes, where known.
         size: Option<u64>,
     },
-    /// More bytes have come.
+    /// More bytes have come, or all must come anew.
     FetchProgress {
         /// What is fetched.
         package: &'a PackageName,
-        /// In bytes, since the last event.
+        /// How many bytes of it there are.
         bytes: u64,
     },
     /// A place failed, and the next one is tried.
@@ -28,6 +28,13 @@ pub enum Event<'a> {
         package: &'a PackageName,
         /// What failed on which place.
         problem: &'a str,
+    },
+    /// Every place has failed for now, and they are asked again after a pause.
+    FetchWaits {
+        /// What is fetched: a package's name, or the index.
+        what: &'a str,
+        /// How long.
+        pause: Duration,
     },
     /// A transfer is complete and verified.
     FetchDone {

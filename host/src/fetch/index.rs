@@ -2,15 +2,18 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::time::Instant;
 
 use packets_hook_runtime::folder::{self, Folder, Rename};
 use packets_plugin_api::fetch::{Candidate, FetchSource, Opened};
 
-use super::transfer::{self, Stopped};
-use super::{Fetcher, LOGIN_HINT, shown};
+use super::problem::{LOGIN_HINT, Problem};
+use super::transfer::{self, Written};
+use super::{Fetcher, shown};
 use crate::cache::remove_stale;
 use crate::durable::random_name;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::report::Event;
 
 /// What the names of indexes begin with that are not verified yet.
 const UNVERIFIED: &str = ".index-";
@@ -76,38 +79,56 @@ impl Fetcher<'_> {
             let problem = format!("no source that is in use ({}) understands this place", names.join(", "));
             return Err(Error::request(named()).caused_by(problem));
         };
-        self.index_from(source.as_ref(), location, into).map_err(|error| error.within(named()))
+        let started = Instant::now();
+        let mut failures = 0;
+        loop {
+            let problem = match self.index_from(source.as_ref(), location, into) {
+                Ok(index) => return Ok(index),
+                Err(problem) => problem,
+            };
+            failures += 1;
+            match problem.pause(failures, &self.limits) {
+                Some(pause) if started.elapsed() + pause < self.limits.retry_time => {
+                    let what = format!("the index: {problem}");
+                    self.events.event(&Event::FetchWaits { what: &what, pause });
+                    std::thread::sleep(pause);
+                }
+                _ => return Err(error_of(problem, location).within(named())),
+            }
+        }
     }
 
-    fn index_from(&self, source: &dyn FetchSource, location: &str, into: &Folder) -> Result<FetchedIndex> {
+    fn index_from(&self, source: &dyn FetchSource, location: &str, into: &Folder) -> Result<FetchedIndex, Problem> {
         let Opened { mut reader, size, .. } = source.open(&Candidate::at(location), 0)?;
         if let Some(size) = size.filter(|size| *size > self.limits.index) {
-            let problem = format!("it announces {size} bytes, and an index has at most {}", self.limits.index);
-            return Err(Error::integrity(problem));
+            let most = self.limits.index;
+            return Err(Problem::Wrong(format!("it announces {size} bytes, and an index has at most {most}")));
         }
-        let mut index = new_file(into)?;
-        let came = transfer::copy(&mut reader, &mut index.file, self.limits.index, &self.limits, &mut |_| {});
-        let came = came.map_err(|stopped| {
-            let kind = match stopped {
-                Stopped::Source(_) | Stopped::TooSlow => ErrorKind::Network,
-                Stopped::TooLarge(_) => ErrorKind::Integrity,
-                Stopped::Disk(_) => ErrorKind::Storage,
-            };
-            Error::new(kind, stopped.to_string())
-        })?;
-        if transfer::is_web_page(&came.front) {
-            let error = Error::new(ErrorKind::Network, "the place answered with a web page");
-            return Err(match location.ends_with(".db") {
-                true => error.hint(LOGIN_HINT),
-                false => error.hint(format!(
-                    "the address of an index names its file: {}/index.db",
-                    shown(location.trim_end_matches('/'))
-                )),
-            });
+        let mut index = new_file(into).map_err(Problem::Disk)?;
+        let mut written = Written::default();
+        let limits = &self.limits;
+        transfer::copy(&mut reader, &mut index.file, &mut written, limits.index, limits.slowest, &mut |_| {})?;
+        if transfer::is_web_page(written.front()) {
+            return Err(Problem::WebPage);
         }
-        index.size = came.size;
-        index.file.seek(SeekFrom::Start(0)).context(|| "cannot read the temporary file".to_owned())?;
+        index.size = written.size();
+        index.file.seek(SeekFrom::Start(0)).map_err(Problem::disk)?;
         Ok(index)
+    }
+}
+
+fn error_of(problem: Problem, location: &str) -> Error {
+    match problem {
+        Problem::Disk(error) => error,
+        Problem::WebPage if location.ends_with(".db") => {
+            Error::new(ErrorKind::Network, "the place answered with a web page").hint(LOGIN_HINT)
+        }
+        Problem::WebPage => {
+            let folder = location.trim_end_matches('/');
+            Error::new(ErrorKind::Network, "the place answered with a web page")
+                .hint(format!("the address of an index names its file: {}/index.db", shown(folder)))
+        }
+        problem => Error::new(problem.kind(), problem.to_string()),
     }
 }
 

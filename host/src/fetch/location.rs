@@ -3,10 +3,9 @@
 use packets_plugin_api::ident::escape;
 use url::Url;
 
+use super::limits::MAX_MIRROR;
 use crate::error::{Error, Result};
 
-/// The longest mirror of an index, in bytes.
-const MAX_MIRROR: usize = 8192;
 /// Characters of a location in a message.
 const MAX_SHOWN: usize = 300;
 

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
 
 use packets_plugin_api::ident::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::Limits;
+use super::limits::Speed;
 
 /// Bytes moved by one read.
 const BUFFER: usize = 256 << 10;
@@ -16,12 +17,49 @@ const PROGRESS_STEP: u64 = 256 << 10;
 /// Bytes at the front that tell what a file is.
 const FRONT: usize = 256;
 
-/// What has come.
-#[derive(Debug)]
-pub(super) struct Came {
-    pub(super) size: u64,
-    pub(super) digest: Digest,
-    pub(super) front: Vec<u8>,
+/// What a file holds so far, which grows at its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Written {
+    size: u64,
+    hasher: Sha256,
+    front: Vec<u8>,
+}
+
+impl Written {
+    /// What stands in this file already, at most `most` bytes of it.
+    pub(super) fn of(file: &File, most: u64) -> io::Result<Self> {
+        let mut written = Self::default();
+        let mut buffer = vec![0; BUFFER];
+        while written.size < most {
+            let room = usize::try_from(most - written.size).unwrap_or(usize::MAX).min(BUFFER);
+            match file.read_at(&mut buffer[..room], written.size) {
+                Ok(0) => break,
+                Ok(came) => written.add(&buffer[..came]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.front.extend_from_slice(&bytes[..bytes.len().min(FRONT - self.front.len())]);
+        self.size += bytes.len() as u64;
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+    /// Of all of it.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::from_bytes(self.hasher.clone().finalize().into())
+    }
+    /// Its first bytes.
+    pub(super) fn front(&self) -> &[u8] {
+        &self.front
+    }
 }
 
 /// Why not all of it came.
@@ -31,28 +69,29 @@ pub(super) enum Stopped {
     Source(io::Error),
     /// More than so many bytes came; no more than one of them has been read.
     TooLarge(u64),
-    /// Fewer bytes a second than [`Limits::slowest`].
-    TooSlow,
+    /// Fewer bytes a second than they should; so many.
+    TooSlow(u64),
     /// The file that is written to failed.
     Disk(io::Error),
 }
 
-/// Copies everything, at most `most` bytes. `progress` hears of new bytes now and then.
+/// Copies everything behind what is `written`, up to `most` bytes in all. `progress` hears
+/// now and then how many there are.
 pub(super) fn copy(
     from: &mut dyn Read,
     to: &mut File,
+    written: &mut Written,
     most: u64,
-    limits: &Limits,
+    slowest: Speed,
     progress: &mut dyn FnMut(u64),
-) -> Result<Came, Stopped> {
+) -> Result<(), Stopped> {
     let mut buffer = vec![0; BUFFER];
-    let mut hasher = Sha256::new();
-    let mut floor = Floor::new(limits);
-    let mut front = Vec::new();
-    let (mut size, mut told) = (0, 0);
+    let mut floor = Floor::new(slowest);
+    let mut told = written.size;
     loop {
         // One byte more than may come shows that it is too much.
-        let room = usize::try_from((most - size).saturating_add(1)).unwrap_or(usize::MAX).min(BUFFER);
+        let left = most.saturating_sub(written.size);
+        let room = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX).min(BUFFER);
         let came = match from.read(&mut buffer[..room]) {
             Ok(0) => break,
             // A reader that lies about what it has put there could lead us behind the buffer.
@@ -61,47 +100,44 @@ pub(super) fn copy(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Stopped::Source(error)),
         };
-        if most - size < came as u64 {
+        if left < came as u64 {
             return Err(Stopped::TooLarge(most));
         }
-        let bytes = &buffer[..came];
-        to.write_all(bytes).map_err(Stopped::Disk)?;
-        hasher.update(bytes);
-        front.extend_from_slice(&bytes[..came.min(FRONT - front.len())]);
-        size += came as u64;
+        to.write_all(&buffer[..came]).map_err(Stopped::Disk)?;
+        written.add(&buffer[..came]);
         floor.passed(came as u64)?;
-        if size - told >= PROGRESS_STEP {
-            progress(size - told);
-            told = size;
+        if written.size - told >= PROGRESS_STEP {
+            told = written.size;
+            progress(told);
         }
     }
-    if size > told {
-        progress(size - told);
+    if written.size > told {
+        progress(written.size);
     }
-    Ok(Came { size, digest: Digest::from_bytes(hasher.finalize().into()), front })
+    Ok(())
 }
 
 /// The speed below which a place is given up (M07).
 struct Floor {
-    window: Duration,
-    least: u64,
+    slowest: Speed,
     since: Instant,
     came: u64,
 }
 
 impl Floor {
-    fn new(limits: &Limits) -> Self {
-        let least = limits.slow_window.as_secs_f64() * limits.slowest as f64;
-        Self { window: limits.slow_window, least: least as u64, since: Instant::now(), came: 0 }
+    fn new(slowest: Speed) -> Self {
+        Self { slowest, since: Instant::now(), came: 0 }
     }
 
     fn passed(&mut self, bytes: u64) -> Result<(), Stopped> {
         self.came += bytes;
-        if self.since.elapsed() < self.window {
+        let took = self.since.elapsed();
+        if took < self.slowest.window {
             return Ok(());
         }
-        if self.came < self.least {
-            return Err(Stopped::TooSlow);
+        let speed = self.came as f64 / took.as_secs_f64();
+        if speed < self.slowest.least as f64 {
+            return Err(Stopped::TooSlow(speed as u64));
         }
         (self.since, self.came) = (Instant::now(), 0);
         Ok(())
@@ -118,20 +154,32 @@ pub(super) fn is_web_page(front: &[u8]) -> bool {
         || begins(b"<?xml")
         || begins(b"<!--")
         || begins(b"<body")
+        || begins(b"<meta")
+        || begins(b"<script")
+        || begins(b"<title")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::SLOWEST;
     use super::*;
 
     #[test]
     fn n20_web_pages_are_known_by_their_front() {
-        for page in ["<!DOCTYPE html>", "\r\n <html>", "\u{feff}<HTML lang=en>", "<?xml version", "<!-- login -->"] {
+        for page in
+            ["<!DOCTYPE html>", "\r\n <html>", "\u{feff}<HTML lang=en>", "<?xml version", "<!-- login -->", "<Script>"]
+        {
             assert!(is_web_page(page.as_bytes()), "{page:?}");
         }
         for other in [&b"SQLite format 3\0"[..], b"\x28\xb5\x2f\xfd", b"", b"<", b"<!", b"text <html>"] {
             assert!(!is_web_page(other), "{other:?}");
         }
+    }
+
+    fn copied(from: &mut dyn Read, to: &mut File, most: u64) -> Result<Written, Stopped> {
+        let mut written = Written::default();
+        copy(from, to, &mut written, most, SLOWEST, &mut |_| {})?;
+        Ok(written)
     }
 
     #[test]
@@ -143,8 +191,7 @@ mod tests {
             }
         }
         let mut file = tempfile::tempfile().unwrap();
-        let outcome = copy(&mut Liar, &mut file, 100, &Limits::default(), &mut |_| {});
-        assert!(matches!(outcome, Err(Stopped::Source(_))));
+        assert!(matches!(copied(&mut Liar, &mut file, 100), Err(Stopped::Source(_))));
         assert_eq!(file.metadata().unwrap().len(), 0);
     }
 
@@ -159,20 +206,41 @@ mod tests {
             }
         }
         let mut file = tempfile::tempfile().unwrap();
-        let outcome = copy(&mut Count(&mut read), &mut file, 1_000_000, &Limits::default(), &mut |_| {});
+        let outcome = copied(&mut Count(&mut read), &mut file, 1_000_000);
         assert!(matches!(outcome, Err(Stopped::TooLarge(1_000_000))));
         assert_eq!(read, 1_000_001);
     }
 
     #[test]
-    fn progress_adds_up_and_comes_in_steps() {
+    fn m14_what_is_there_already_counts() {
+        for (more, fits) in [(&b"56789"[..], true), (b"5678", true), (b"56789x", false), (b"", true)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(b"01234").unwrap();
+            let mut written = Written::of(&file, u64::MAX).unwrap();
+            let outcome = copy(&mut &*more, &mut file, &mut written, 10, SLOWEST, &mut |_| {});
+            assert_eq!(outcome.is_ok(), fits, "{more:?}");
+            assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn n18_what_is_there_is_hashed_up_to_a_bound() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; BUFFER + 3]).unwrap();
+        let whole = Written::of(&file, u64::MAX).unwrap();
+        assert_eq!(crate::digest::of_file(&file).unwrap(), (whole.size(), whole.digest()));
+        assert_eq!((whole.front().len(), Written::of(&file, 5).unwrap().size()), (FRONT, 5));
+    }
+
+    #[test]
+    fn progress_is_told_in_steps_and_at_the_end() {
         let bytes = vec![1; 3_000_001];
         let mut steps = Vec::new();
         let mut file = tempfile::tempfile().unwrap();
-        let came =
-            copy(&mut &bytes[..], &mut file, u64::MAX, &Limits::default(), &mut |step| steps.push(step)).unwrap();
-        assert_eq!((came.size, steps.iter().sum::<u64>()), (3_000_001, 3_000_001));
+        let mut written = Written::default();
+        copy(&mut &bytes[..], &mut file, &mut written, u64::MAX, SLOWEST, &mut |step| steps.push(step)).unwrap();
+        assert!(steps.is_sorted() && steps.last() == Some(&3_000_001), "{steps:?}");
         assert!(steps.len() < 15, "{steps:?}");
-        assert_eq!(crate::digest::of_file(&file).unwrap(), (came.size, came.digest));
+        assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()));
     }
 }

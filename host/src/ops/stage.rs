@@ -9,15 +9,13 @@ use packets_plugin_api::storage::FileKind;
 
 use super::gather::Loose;
 use crate::error::{Error, Result};
+use crate::fetch::limits::TRANSFERS;
 use crate::fetch::{self, Fetched, Fetcher, Wanted};
 use crate::interrupt;
 use crate::plan::{Installation, Plan, Source};
 use crate::report::{Event, Events};
 use crate::unpack::{self, Expected, Staged};
 use crate::verify;
-
-/// Transfers at a time.
-const TRANSFERS: usize = 4;
 
 /// Where the packages of a plan come from.
 pub(super) struct Supply<'a> {

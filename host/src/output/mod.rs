@@ -462,6 +462,9 @@ impl Events for Output {
                 }
             }
             Event::FetchRetry { package, problem } => self.say(format_args!("  {package}: {}", shown(problem))),
+            Event::FetchWaits { what, pause } => {
+                self.say(format_args!("  {}: trying again in {}", shown(what), duration(*pause)))
+            }
             Event::FetchDone { package, source } if self.verbose => {
                 self.say(format_args!("  {package}: fetched from {}", shown(source)))
             }

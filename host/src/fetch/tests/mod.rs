@@ -1,10 +1,13 @@
 //! The stage against a source that misbehaves to order.
 
+mod mirrors;
+mod resume;
+
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::conformance::fetch::{Behaviour, FakeSource};
@@ -13,7 +16,9 @@ use packets_plugin_file::FileSource;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use super::limits::{MAX_CANDIDATES, Speed};
 use super::*;
+use crate::error::ErrorKind;
 use crate::verify::{Expected, verify};
 
 #[derive(Debug, Default)]
@@ -26,6 +31,7 @@ impl Events for Log {
             Event::FetchRetry { problem, .. } => format!("retry {problem}"),
             Event::FetchDone { source, .. } => format!("done {source}"),
             Event::FetchStarted { size, .. } => format!("started {size:?}"),
+            Event::FetchWaits { what, pause } => format!("waits {what} {}", pause.as_millis()),
             Event::Warning(text) => format!("warning {text}"),
             other => format!("{other:?}"),
         };
@@ -53,13 +59,23 @@ impl Bench {
             fake.set(location, behaviour.clone());
         }
         let home = tempfile::tempdir().unwrap();
-        Self { home, fake: Arc::new(fake), log: Log::default(), limits: Limits::default() }
+        let limits = Limits { first_pause: Duration::from_millis(4), ..Limits::default() };
+        Self { home, fake: Arc::new(fake), log: Log::default(), limits }
     }
 
     fn fetcher(&self) -> Fetcher<'_> {
-        let sources: Vec<Arc<dyn FetchSource>> = vec![Arc::new(FileSource), self.fake.clone()];
+        self.fetcher_of(vec![Arc::new(FileSource), self.fake.clone()])
+    }
+
+    /// One that asks these sources alone.
+    fn fetcher_of(&self, sources: Vec<Arc<dyn FetchSource>>) -> Fetcher<'_> {
         let cache = Cache::new(Folder::open_ambient(self.home.path()).unwrap());
         Fetcher::new(sources, Some(cache), &self.log).with_limits(self.limits)
+    }
+
+    /// What was opened, as `place@offset`.
+    fn openings(&self) -> Vec<String> {
+        self.fake.openings().iter().map(|(place, offset)| format!("{}@{offset}", &place[5..])).collect()
     }
 
     fn fetch(&self, want: &Wanted) -> Result<Fetched> {
@@ -191,13 +207,14 @@ fn places_that_give_nothing_are_a_network_error() {
         ("fake:a", Behaviour::Failing(FetchErrorKind::Unreachable)),
         ("fake:b", Behaviour::Failing(FetchErrorKind::Denied)),
         ("fake:c", Behaviour::Breaking(good()[..100_000].to_vec())),
-        ("fake:d", Behaviour::Breaking(good())),
+        ("fake:d", Behaviour::Breaking(good()[..1000].to_vec())),
     ]);
     let error = bench.fetch(&want(&["fake:a", "fake:b", "fake:absent", "fake:c", "fake:d"])).unwrap_err();
     assert_eq!((error.kind(), error.causes().len()), (ErrorKind::Network, 5), "{error}");
     assert!(error.to_string().contains("broke off"), "{error}");
-    assert_eq!(bench.log.count("retry"), 5);
-    assert!(bench.cached().is_empty());
+    let tries = bench.limits.tries as usize;
+    assert_eq!(bench.log.count("retry"), 3 * tries + 2, "what refuses, and what is not there, is asked once");
+    assert_eq!(bench.cached(), [format!(".partial-{}", want(&[]).digest)], "C29 what came is kept for the next run");
 }
 
 #[test]
@@ -223,19 +240,19 @@ fn n08_n22_a_source_that_finds_for_ever_is_bounded() {
 fn m07_a_place_that_is_too_slow_is_given_up() {
     let slow = Behaviour::Slow(good(), 1, Duration::from_millis(10));
     let mut bench = Bench::new(&[("fake:slow", slow), ("fake:good", Behaviour::Whole(good()))]);
-    bench.limits = Limits { slowest: 1 << 10, slow_window: Duration::from_millis(200), ..bench.limits };
+    bench.limits.unhurried = Speed { least: 1 << 10, window: Duration::from_millis(200) };
     let started = Instant::now();
     let fetched = bench.fetch(&want(&["fake:slow", "fake:good"])).unwrap();
     assert_eq!(content(&fetched), good());
     assert!(started.elapsed() < Duration::from_secs(20));
-    assert_eq!(bench.log.count("retry fake: fake:slow: it is too slow"), 1);
+    assert_eq!(bench.log.count("retry fake: fake:slow: it is too slow: "), 1);
 }
 
 #[test]
 fn m07_a_place_that_is_just_fast_enough_is_not() {
     let slow = Behaviour::Slow(good(), 16_000, Duration::from_millis(20));
     let mut bench = Bench::new(&[("fake:slow", slow)]);
-    bench.limits = Limits { slowest: 1 << 10, slow_window: Duration::from_millis(50), ..bench.limits };
+    bench.limits.slowest = Speed { least: 1 << 10, window: Duration::from_millis(50) };
     assert_eq!(content(&bench.fetch(&want(&["fake:slow"])).unwrap()), good());
 }
 
@@ -456,7 +473,8 @@ fn m06_m22_a_bad_index_leaves_the_old_one() {
         ("fake:fits", Behaviour::Unannounced(vec![1; 1 << 20])),
         ("fake:too-large", Behaviour::Unannounced(vec![1; (1 << 20) + 1])),
     ]);
-    bench.limits = Limits { index: 1 << 20, slow_window: Duration::from_millis(200), ..bench.limits };
+    let slowest = Speed { least: 1 << 10, window: Duration::from_millis(200) };
+    bench.limits = Limits { index: 1 << 20, slowest, ..bench.limits };
     for (place, kind) in [
         ("fake:endless", ErrorKind::Integrity),
         ("fake:too-large", ErrorKind::Integrity),

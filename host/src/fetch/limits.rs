@@ -1,0 +1,98 @@
+//! Every bound of fetching, with the attack that it answers (numbers of the attack
+//! catalogue in brackets).
+
+use std::time::Duration;
+
+/// The largest package, where the index knows no size: a place that never ends (M06, N11).
+pub const MAX_PACKAGE_SIZE: u64 = 16 << 30;
+/// The largest index (M06).
+pub const MAX_INDEX_SIZE: u64 = 256 << 20;
+/// Places of one source that are tried for one file: a source that finds for ever (N08).
+pub const MAX_CANDIDATES: usize = 64;
+/// How long a source may search before the others' failure is final: one that never ends (N12).
+pub const SEARCH_TIME: Duration = Duration::from_secs(10);
+/// How long a place may let us wait for its answer before another one is asked beside it (N22).
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// A place that is slower than this gives way to the next one, as long as there is one (N22).
+pub const UNHURRIED: Speed = Speed { least: 64 << 10, window: Duration::from_secs(10) };
+/// A place that is slower than this is given up (M07, N12).
+pub const SLOWEST: Speed = Speed { least: 1 << 10, window: Duration::from_secs(30) };
+/// Transfers of one command at a time.
+pub const TRANSFERS: usize = 8;
+/// Of these, from one host: what a small server can bear.
+pub const TRANSFERS_PER_HOST: usize = 4;
+/// Failures of a place after which it is not asked again (N12).
+pub const TRIES: u32 = 5;
+/// More bytes than there ever were, after which failures are counted anew: a network that
+/// breaks off now and then, against a place that gives one byte each time (N12).
+pub const PROGRESS: u64 = 1 << 20;
+/// The longest pause after the first failure; it doubles with each further one.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// What it doubles up to.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A place that asks to be left alone for longer is not asked again: one that asks for years (N12).
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long after the last progress a place may be asked again (N12).
+pub const RETRY_TIME: Duration = Duration::from_secs(120);
+/// The longest mirror of an index, in bytes (N14).
+pub const MAX_MIRROR: usize = 8192;
+
+/// Bytes a second over some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speed {
+    /// The least that must come in a second.
+    pub least: u64,
+    /// It is looked at each time that this has passed.
+    pub window: Duration,
+}
+
+/// The bounds that a fetcher keeps to; the default is the constant of each name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`MAX_PACKAGE_SIZE`].
+    pub package: u64,
+    /// See [`MAX_INDEX_SIZE`].
+    pub index: u64,
+    /// See [`SEARCH_TIME`].
+    pub search_time: Duration,
+    /// See [`PATIENCE`].
+    pub patience: Duration,
+    /// See [`UNHURRIED`].
+    pub unhurried: Speed,
+    /// See [`SLOWEST`].
+    pub slowest: Speed,
+    /// See [`TRANSFERS_PER_HOST`].
+    pub per_host: usize,
+    /// See [`TRIES`].
+    pub tries: u32,
+    /// See [`PROGRESS`].
+    pub progress: u64,
+    /// See [`FIRST_PAUSE`].
+    pub first_pause: Duration,
+    /// See [`LONGEST_PAUSE`].
+    pub longest_pause: Duration,
+    /// See [`LONGEST_RETRY_AFTER`].
+    pub retry_after: Duration,
+    /// See [`RETRY_TIME`].
+    pub retry_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            package: MAX_PACKAGE_SIZE,
+            index: MAX_INDEX_SIZE,
+            search_time: SEARCH_TIME,
+            patience: PATIENCE,
+            unhurried: UNHURRIED,
+            slowest: SLOWEST,
+            per_host: TRANSFERS_PER_HOST,
+            tries: TRIES,
+            progress: PROGRESS,
+            first_pause: FIRST_PAUSE,
+            longest_pause: LONGEST_PAUSE,
+            retry_after: LONGEST_RETRY_AFTER,
+            retry_time: RETRY_TIME,
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! All places that may have a file: who is asked next, and who again.
+//!
+//! Every source searches at once, and the best place of each is asked at once; the first that
+//! answers is taken. A place that lets us wait gets the next one beside it. One that
+//! fails is asked again after a pause, when all others have had their turn; one that
+//! is slow comes last. So one bad place costs little, whatever it does (N22).
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Instant;
+
+use packets_plugin_api::fetch::{Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+
+use super::download::Download;
+use super::hosts::{Hosts, Slot, host_of};
+use super::limits::{Limits, MAX_CANDIDATES, Speed};
+use super::problem::{LOGIN_HINT, Problem, one_line};
+use super::{Wanted, shown};
+use crate::error::{Error, ErrorKind};
+use crate::report::{Event, Events};
+
+/// A place that answered.
+pub(super) struct Answer {
+    pub(super) place: usize,
+    pub(super) opened: Opened,
+    /// Where it starts: where it was asked to, or at the beginning.
+    pub(super) offset: u64,
+    /// How fast it has to be.
+    pub(super) slowest: Speed,
+    /// Held while bytes come.
+    pub(super) slot: Slot,
+}
+
+/// What a thread tells that searches or asks.
+enum Message {
+    Found(usize, Candidate),
+    Searched(usize, Result<(), FetchError>),
+    Answered { race: u64, place: usize, outcome: Result<(Opened, u64, Slot), FetchError> },
+}
+
+struct Place {
+    source: usize,
+    candidate: Candidate,
+    host: String,
+    state: State,
+    failures: u32,
+    problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It may be asked.
+    Ready,
+    /// It failed, and may be asked again then.
+    Later(Instant),
+    /// It gave so many bytes a second, and there were others.
+    Slow(u64),
+    /// It is not asked any more.
+    Out,
+}
+
+/// See the module.
+pub(super) struct Places<'a> {
+    sources: &'a [Arc<dyn FetchSource>],
+    want: &'a Wanted,
+    limits: &'a Limits,
+    hosts: &'a Arc<Hosts>,
+    events: &'a dyn Events,
+    places: Vec<Place>,
+    /// Sources that could not search.
+    failed_searches: Vec<String>,
+    /// Of each source, whether its search is over.
+    searched: Vec<bool>,
+    search_ends: Instant,
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    /// The number of the race that is on, so that answers to an earlier one are known.
+    race: u64,
+    most_so_far: u64,
+    last_progress: Instant,
+}
+
+impl<'a> Places<'a> {
+    /// Lets every source search.
+    pub(super) fn search(
+        sources: &'a [Arc<dyn FetchSource>],
+        want: &'a Wanted,
+        limits: &'a Limits,
+        hosts: &'a Arc<Hosts>,
+        events: &'a dyn Events,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        for (number, source) in sources.iter().enumerate() {
+            let (source, want, into) = (source.clone(), want.clone(), sender.clone());
+            let search = move || {
+                let outcome =
+                    find(source.as_ref(), &want, &mut |place| into.send(Message::Found(number, place)).is_ok());
+                // Where nobody listens any more nothing is lost.
+                let _ = into.send(Message::Searched(number, outcome));
+            };
+            if sources.len() == 1 { search() } else { in_thread(search) }
+        }
+        let now = Instant::now();
+        Self {
+            sources,
+            want,
+            limits,
+            hosts,
+            events,
+            places: Vec::new(),
+            failed_searches: Vec::new(),
+            searched: vec![false; sources.len()],
+            search_ends: now + limits.search_time,
+            sender,
+            receiver,
+            race: 0,
+            most_so_far: 0,
+            last_progress: now,
+        }
+    }
+
+    /// The next place that answers; none when no place is left. Waits where it must.
+    pub(super) fn next(&mut self, download: &Download<'_>) -> Option<Answer> {
+        loop {
+            if let Some(answer) = self.race(download) {
+                return Some(answer);
+            }
+            if !self.wait_for_failed() && !self.take_the_fastest() {
+                return None;
+            }
+        }
+    }
+
+    /// Asks the places that are ready, some of them side by side, until one answers.
+    fn race(&mut self, download: &Download<'_>) -> Option<Answer> {
+        self.race += 1;
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let mut asked: Vec<usize> = Vec::new();
+        let mut last_asked = Instant::now();
+        let answer = loop {
+            while let Some(place) = self.best_of_idle_source(&asked) {
+                self.ask(place, &asked, download, &unwanted);
+                asked.push(place);
+                last_asked = Instant::now();
+            }
+            let more = self.best(&asked, |_| true);
+            let until = match (asked.last(), more) {
+                (None, _) if self.all_searched() => break None,
+                (None, _) => Some(self.search_ends),
+                (Some(_), Some(_)) => Some(last_asked + self.limits.patience),
+                (Some(_), None) => None,
+            };
+            match self.hear(until) {
+                Some(Message::Answered { race, place, outcome }) if race == self.race => {
+                    asked.retain(|asked| *asked != place);
+                    match outcome {
+                        Ok(answered) => break Some(self.answer(place, answered)),
+                        Err(error) => self.failed(place, error.into()),
+                    }
+                }
+                Some(message) => self.note(message),
+                None => match (asked.last(), more) {
+                    (Some(last), Some(more)) => {
+                        self.hosts.blame(&self.places[*last].host);
+                        self.ask(more, &asked, download, &unwanted);
+                        asked.push(more);
+                        last_asked = Instant::now();
+                    }
+                    // A source that never ends its search finds nothing.
+                    _ => self.searched.fill(true),
+                },
+            }
+        };
+        unwanted.store(true, Ordering::SeqCst);
+        self.hosts.wake();
+        // Others who have answered too: their connections are not held.
+        while let Ok(message) = self.receiver.try_recv() {
+            self.note(message);
+        }
+        answer
+    }
+
+    fn all_searched(&self) -> bool {
+        self.searched.iter().all(|is_over| *is_over)
+    }
+
+    /// The best place, of those that may be asked, of a source that nobody has been asked of. One
+    /// that has failed before waits until all are found that may be better.
+    fn best_of_idle_source(&self, asked: &[usize]) -> Option<usize> {
+        let busy: Vec<usize> = asked.iter().map(|place| self.places[*place].source).collect();
+        self.best(asked, |place| {
+            !busy.contains(&place.source) && (self.searched[place.source] || self.hosts.faults(&place.host) == 0)
+        })
+    }
+
+    /// The place to ask next: of the host with the fewest faults, as the index orders them.
+    fn best(&self, asked: &[usize], fits: impl Fn(&Place) -> bool) -> Option<usize> {
+        let ready = self.places.iter().enumerate().filter(|(_, place)| place.state == State::Ready && fits(place));
+        ready
+            .filter(|(number, _)| !asked.contains(number))
+            .min_by_key(|(number, place)| (self.hosts.faults(&place.host), *number))
+            .map(|(number, _)| number)
+    }
+
+    fn ask(&self, number: usize, asked: &[usize], download: &Download<'_>, unwanted: &Arc<AtomicBool>) {
+        let place = &self.places[number];
+        let source = self.sources[place.source].clone();
+        let mut candidate = place.candidate.clone();
+        if !download.is_from(number) {
+            candidate.version = None;
+        }
+        let (offset, most, host) = (download.offset_for(number), self.limits.per_host, place.host.clone());
+        let (hosts, unwanted, into, race) = (self.hosts.clone(), unwanted.clone(), self.sender.clone(), self.race);
+        let asking = move || {
+            let Some(slot) = hosts.enter(&host, most, &unwanted) else { return };
+            let outcome = open(source.as_ref(), &candidate, offset);
+            if !unwanted.load(Ordering::SeqCst) {
+                let outcome = outcome.map(|(opened, offset)| (opened, offset, slot));
+                let _ = into.send(Message::Answered { race, place: number, outcome });
+            }
+        };
+        let is_alone = self.all_searched() && asked.is_empty() && self.others(number).all(|other| other == State::Out);
+        if is_alone { asking() } else { in_thread(asking) }
+    }
+
+    fn answer(&mut self, place: usize, (opened, offset, slot): (Opened, u64, Slot)) -> Answer {
+        self.places[place].candidate.version.clone_from(&opened.version);
+        Answer { place, opened, offset, slowest: self.slowest_for(place), slot }
+    }
+
+    fn others(&self, place: usize) -> impl Iterator<Item = State> {
+        self.places.iter().enumerate().filter(move |(number, _)| *number != place).map(|(_, other)| other.state)
+    }
+
+    /// The speed below which another place is the better choice; the last one may be slower.
+    fn slowest_for(&self, place: usize) -> Speed {
+        let Limits { unhurried, slowest, .. } = *self.limits;
+        if self.others(place).any(|other| other == State::Ready) {
+            return unhurried;
+        }
+        let speed = |state| if let State::Slow(speed) = state { Some(speed) } else { None };
+        match self.others(place).filter_map(speed).max() {
+            // Half of what another one gave: two that are alike do not take turns for ever.
+            Some(other) => Speed { least: (other / 2).clamp(slowest.least, unhurried.least), ..unhurried },
+            None => slowest,
+        }
+    }
+
+    /// Makes those ready that failed some time ago, waiting for the first of them.
+    fn wait_for_failed(&mut self) -> bool {
+        let time = |place: &Place| if let State::Later(time) = place.state { Some(time) } else { None };
+        let Some(first) = self.places.iter().filter_map(time).min() else { return false };
+        if first > self.last_progress + self.limits.retry_time {
+            return false;
+        }
+        let pause = first.saturating_duration_since(Instant::now());
+        if !pause.is_zero() {
+            self.events.event(&Event::FetchWaits { what: self.want.package.as_str(), pause });
+            thread::sleep(pause);
+        }
+        let now = Instant::now();
+        for place in self.places.iter_mut().filter(|place| time(place).is_some_and(|time| time <= now)) {
+            place.state = State::Ready;
+        }
+        true
+    }
+
+    /// Makes the fastest of the slow ones ready.
+    fn take_the_fastest(&mut self) -> bool {
+        let speed = |place: &Place| if let State::Slow(speed) = place.state { Some(speed) } else { None };
+        let fastest = self.places.iter_mut().filter(|place| speed(place).is_some()).max_by_key(|place| speed(place));
+        let is_one = fastest.is_some();
+        if let Some(place) = fastest {
+            place.state = State::Ready;
+        }
+        is_one
+    }
+
+    /// The place has failed.
+    pub(super) fn failed(&mut self, number: usize, problem: Problem) {
+        let place = &mut self.places[number];
+        self.hosts.blame(&place.host);
+        place.state = match problem {
+            Problem::TooSlow(speed) if speed >= self.limits.slowest.least => State::Slow(speed),
+            _ => {
+                place.failures += 1;
+                problem
+                    .pause(place.failures, self.limits)
+                    .map_or(State::Out, |pause| State::Later(Instant::now() + pause))
+            }
+        };
+        place.problem = Some(problem);
+        let text = self.told(number);
+        self.events.event(&Event::FetchRetry { package: &self.want.package, problem: &text });
+    }
+
+    /// How much there is now; failures count anew after some progress.
+    pub(super) fn progressed(&mut self, size: u64) {
+        if size >= self.most_so_far.saturating_add(self.limits.progress) {
+            self.most_so_far = size;
+            self.last_progress = Instant::now();
+            for place in &mut self.places {
+                place.failures = 0;
+            }
+        }
+    }
+
+    /// The source that a place is of.
+    pub(super) fn source_of(&self, place: usize) -> &'a Arc<dyn FetchSource> {
+        &self.sources[self.places[place].source]
+    }
+
+    fn hear(&self, until: Option<Instant>) -> Option<Message> {
+        match until {
+            Some(until) => self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+            None => self.receiver.recv().ok(),
+        }
+    }
+
+    fn note(&mut self, message: Message) {
+        match message {
+            Message::Found(source, candidate) => {
+                let host = host_of(self.sources[source].name(), &candidate.location);
+                self.places.push(Place { source, candidate, host, state: State::Ready, failures: 0, problem: None });
+            }
+            Message::Searched(source, outcome) => {
+                self.searched[source] = true;
+                if let Err(error) = outcome {
+                    self.failed_searches.push(format!("{}: {}", self.sources[source].name(), one_line(&error)));
+                }
+            }
+            // To an earlier race; what it holds is given back.
+            Message::Answered { .. } => {}
+        }
+    }
+
+    fn told(&self, number: usize) -> String {
+        let place = &self.places[number];
+        let problem = place.problem.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (source, location) = (self.sources[place.source].name(), shown(&place.candidate.location));
+        match problem.contains(&location) {
+            true => format!("{source}: {problem}"),
+            false => format!("{source}: {location}: {problem}"),
+        }
+    }
+
+    /// What has failed on every place.
+    pub(super) fn into_error(self, message: String) -> Error {
+        let failed = (0..self.places.len()).filter(|number| self.places[*number].problem.is_some());
+        let causes: Vec<String> =
+            self.failed_searches.iter().cloned().chain(failed.map(|number| self.told(number))).collect();
+        if causes.is_empty() {
+            let mirrors: Vec<_> = self.want.mirrors.iter().take(MAX_CANDIDATES).map(|mirror| shown(mirror)).collect();
+            return Error::request(message).caused_by(match mirrors.is_empty() {
+                true => "the index names no place for it".to_owned(),
+                false => format!("no source that is in use understands its mirrors: {}", mirrors.join(" ")),
+            });
+        }
+        let problems = || self.places.iter().filter_map(|place| place.problem.as_ref());
+        let is_wrong = problems().any(|problem| problem.kind() == ErrorKind::Integrity);
+        let kind = if is_wrong { ErrorKind::Integrity } else { ErrorKind::Network };
+        let error = causes.into_iter().fold(Error::new(kind, message), Error::caused_by);
+        match problems().any(|problem| matches!(problem, Problem::WebPage)) {
+            true => error.hint(LOGIN_HINT),
+            false => error,
+        }
+    }
+}
+
+/// The places of a source, at most [`MAX_CANDIDATES`], until `found` says false.
+fn find(source: &dyn FetchSource, want: &Wanted, found: &mut dyn FnMut(Candidate) -> bool) -> Result<(), FetchError> {
+    let mut count = 0;
+    let searching = || {
+        source.find(want, &mut |candidate| {
+            count += 1;
+            // Nor does a source that ignores the Break get more.
+            match count <= MAX_CANDIDATES && found(candidate) && count < MAX_CANDIDATES {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })
+    };
+    catch_unwind(AssertUnwindSafe(searching)).unwrap_or_else(|_| Err(panicked()))
+}
+
+/// The place from this offset on, or from the beginning where it cannot start there; and which of both.
+fn open(source: &dyn FetchSource, from: &Candidate, offset: u64) -> Result<(Opened, u64), FetchError> {
+    let opening = || match source.open(from, offset) {
+        Err(error) if error.kind == FetchErrorKind::NoSuchRange && offset > 0 => Ok((source.open(from, 0)?, 0)),
+        opened => Ok((opened?, offset)),
+    };
+    catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> FetchError {
+    FetchError::new(FetchErrorKind::Protocol, "the source panicked")
+}
+
+/// Runs what may take long, and is not waited for when another was faster. It ends by
+/// itself: whatever a source does comes back within bounded time.
+fn in_thread(work: impl FnOnce() + Send + 'static) {
+    thread::spawn(work);
+}
