@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::bytes::hash;
 
 /// What it answers.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// 200 with these bytes.
+    /// 200 with these bytes and their version; a range of them where one is asked for.
     Bytes(Vec<u8>),
     /// This status with no body.
     Status(u16),
@@ -20,6 +23,27 @@ pub enum Reply {
     Cut(Vec<u8>, usize),
     /// 200 without a length, and zeros without an end.
     Endless,
+    /// Exactly this.
+    Raw(Vec<u8>),
+    /// Exactly this, and then nothing more, until the client goes.
+    Silent(Vec<u8>),
+    /// Exactly this, again and again.
+    RawForEver(Vec<u8>),
+    /// 200 with these bytes in pieces of this size, with a pause before each.
+    Drip(Vec<u8>, usize, Duration),
+    /// One after the other; the last one stays.
+    Each(Vec<Reply>),
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The path.
+    pub path: String,
+    /// The header `Range`.
+    pub range: Option<String>,
+    /// The header `If-Range`.
+    pub if_range: Option<String>,
 }
 
 /// Serves until the test's process ends.
@@ -27,7 +51,7 @@ pub enum Reply {
 pub struct Server {
     address: SocketAddr,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Default for Server {
@@ -72,42 +96,73 @@ impl Server {
 
     /// The paths that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
+        self.requests().into_iter().map(|asked| asked.path).collect()
+    }
+
+    /// The requests, in order.
+    pub fn requests(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
     fn answer(&self, stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
-        let mut first = String::new();
-        reader.read_line(&mut first).ok()?;
-        let mut start = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
-                start = range.trim().trim_end_matches('-').parse().unwrap_or(0);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
+        let asked = read_request(&stream)?;
+        self.asked.lock().unwrap().push(asked.clone());
+        let reply = self.next_reply(&asked.path).unwrap_or(Reply::Status(404));
+        send(stream, reply, &asked).ok()
+    }
+
+    fn next_reply(&self, path: &str) -> Option<Reply> {
+        let mut replies = self.replies.lock().unwrap();
+        match replies.get_mut(path)? {
+            Reply::Each(each) if each.len() > 1 => Some(each.remove(0)),
+            Reply::Each(each) => each.first().cloned(),
+            reply => Some(reply.clone()),
         }
-        let path = first.split(' ').nth(1)?.to_owned();
-        self.asked.lock().unwrap().push(path.clone());
-        let reply = self.replies.lock().unwrap().get(&path).cloned();
-        send(stream, reply.unwrap_or(Reply::Status(404)), start).ok()
     }
 }
 
-fn send(mut stream: TcpStream, reply: Reply, start: usize) -> std::io::Result<()> {
-    match reply {
-        Reply::Bytes(bytes) if start > 0 && start < bytes.len() => {
-            let (last, all) = (bytes.len() - 1, bytes.len());
-            write!(stream, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{all}\r\n")?;
-            write!(stream, "Content-Length: {}\r\nConnection: close\r\n\r\n", all - start)?;
-            stream.write_all(&bytes[start..])
+fn read_request(stream: &TcpStream) -> Option<Asked> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut asked = Asked { path: first.split(' ').nth(1)?.to_owned(), range: None, if_range: None };
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim().split_once(": ") else { return Some(asked) };
+        match name.to_ascii_lowercase().as_str() {
+            "range" => asked.range = Some(value.to_owned()),
+            "if-range" => asked.if_range = Some(value.to_owned()),
+            _ => {}
         }
+    }
+}
+
+/// Where the bytes of this version are asked for from.
+fn start_of(asked: &Asked, version: &str) -> usize {
+    if asked.if_range.as_ref().is_some_and(|wanted| wanted != version) {
+        return 0;
+    }
+    let range = asked.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+    range.and_then(|start| start.parse().ok()).unwrap_or(0)
+}
+
+fn send(mut stream: TcpStream, reply: Reply, asked: &Asked) -> std::io::Result<()> {
+    match reply {
         Reply::Bytes(bytes) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
-            stream.write_all(&bytes)
+            let (all, version) = (bytes.len(), format!("\"{}\"", hash(&bytes)));
+            let start = start_of(asked, &version);
+            match start {
+                0 => write!(stream, "HTTP/1.1 200 OK\r\n")?,
+                _ if start < all => {
+                    let last = all - 1;
+                    write!(stream, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{all}\r\n")?;
+                }
+                _ => return write!(stream, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+            }
+            let left = all - start;
+            write!(stream, "ETag: {version}\r\nContent-Length: {left}\r\nConnection: close\r\n\r\n")?;
+            stream.write_all(&bytes[start..])
         }
         Reply::Status(status) => {
             write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -116,15 +171,34 @@ fn send(mut stream: TcpStream, reply: Reply, start: usize) -> std::io::Result<()
             write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         }
         Reply::Cut(bytes, sent) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
+            let (all, version) = (bytes.len(), hash(&bytes));
+            write!(stream, "HTTP/1.1 200 OK\r\nETag: \"{version}\"\r\nContent-Length: {all}\r\n\r\n")?;
             stream.write_all(&bytes[..sent])
         }
         Reply::Endless => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            let zeros = vec![0; 64 << 10];
-            loop {
-                stream.write_all(&zeros)?;
-            }
+            write_for_ever(&mut stream, &[0; 64 << 10])
         }
+        Reply::Raw(bytes) => stream.write_all(&bytes),
+        Reply::RawForEver(bytes) => write_for_ever(&mut stream, &bytes),
+        Reply::Silent(bytes) => {
+            stream.write_all(&bytes)?;
+            stream.read(&mut [0]).map(|_| ())
+        }
+        Reply::Drip(bytes, piece, pause) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
+            for piece in bytes.chunks(piece) {
+                std::thread::sleep(pause);
+                stream.write_all(piece)?;
+            }
+            Ok(())
+        }
+        Reply::Each(_) => Ok(()),
+    }
+}
+
+fn write_for_ever(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    loop {
+        stream.write_all(bytes)?;
     }
 }
