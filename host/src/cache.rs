@@ -31,6 +31,8 @@ pub(crate) const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Cache {
     folder: Folder,
+    /// Whether what is not finished may stay here.
+    keeps_parts: bool,
     swept: Once,
 }
 
@@ -48,7 +50,13 @@ pub(crate) enum Entry {
 impl Cache {
     /// The cache in this folder, which need not be writable.
     pub fn new(folder: Folder) -> Self {
-        Self { folder, swept: Once::new() }
+        Self { folder, keeps_parts: true, swept: Once::new() }
+    }
+
+    /// The same for a run that may leave nothing but verified files.
+    #[must_use]
+    pub fn without_parts(self) -> Self {
+        Self { keeps_parts: false, ..self }
     }
 
     /// The name of a package's file in the cache; nothing else has a part in it (N15).
@@ -92,18 +100,20 @@ impl Cache {
 
     /// Whether an earlier transfer has left a part of this file.
     pub(crate) fn has_part(&self, digest: &Digest) -> bool {
-        matches!(self.folder.stat(partial_name(digest)), Ok(Some(stat)) if stat.kind == Kind::File)
+        self.keeps_parts && matches!(self.folder.stat(partial_name(digest)), Ok(Some(stat)) if stat.kind == Kind::File)
     }
 
     /// The file that a package grows in, with what an earlier transfer has left of it. While
     /// another run has that, one of its own; none where the caller may not write.
     fn unfinished(&self, digest: &Digest) -> io::Result<Option<Unfinished<'_>>> {
-        self.swept.call_once(|| self.sweep());
-        let name = partial_name(digest);
-        match self.claim(&name) {
-            Ok(Some(file)) => return Ok(Some(Unfinished { file, home: Home::Named(self, name) })),
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
-            Ok(None) | Err(_) => {}
+        if self.keeps_parts {
+            self.swept.call_once(|| self.sweep());
+            let name = partial_name(digest);
+            match self.claim(&name) {
+                Ok(Some(file)) => return Ok(Some(Unfinished { file, home: Home::Named(self, name) })),
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
+                Ok(None) | Err(_) => {}
+            }
         }
         match unnamed(&self.folder) {
             Ok(file) => Ok(Some(Unfinished { file, home: Home::Unnamed(self) })),
@@ -350,6 +360,19 @@ mod tests {
         let (_, again) = unfinished(&cache).keep(&DIGEST).unwrap();
         again.unwrap();
         assert_eq!(names(home.path()), [Cache::file_name(&DIGEST)]);
+    }
+
+    #[test]
+    fn c29_without_parts_nothing_unfinished_stays() {
+        let home = tempfile::tempdir().unwrap();
+        unfinished(&cache(home.path())).file().write_all(b"half").unwrap();
+        let cache = cache(home.path()).without_parts();
+        assert!(!cache.has_part(&DIGEST));
+        let mut other = unfinished(&cache);
+        other.file().write_all(b"whole").unwrap();
+        assert_eq!(names(home.path()), [partial_name(&DIGEST)], "what another run has left is not touched");
+        other.keep(&DIGEST).unwrap().1.unwrap();
+        assert_eq!(std::fs::read(home.path().join(Cache::file_name(&DIGEST))).unwrap(), b"whole");
     }
 
     #[test]

@@ -110,6 +110,25 @@ fn n18_c29_other_things_in_the_place_of_a_part() {
 }
 
 #[test]
+fn c29_a_dry_run_that_fails_leaves_nothing() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    let server = Server::start();
+    let package = fs::read(large(&environment, 1 << 20, &[])).unwrap();
+    server.serve(&environment.repo());
+    let repo = server.url("/index.db");
+    server.set(&format!("/{LARGE}"), Reply::Cut(package.clone(), 300_000));
+    let arguments = ["--repo", &repo, "install", "large", "--dry-run"];
+    environment.refused(4, || environment.run(&arguments));
+    assert_eq!(cached(&environment), [""; 0]);
+    environment.run(&arguments[..4]).fails(4);
+    assert_eq!(cached(&environment), [format!(".partial-{}", hash(&package))]);
+    server.set(&format!("/{LARGE}"), Reply::Bytes(package.clone()));
+    environment.run(&arguments).ok();
+    assert!(cached(&environment).contains(&format!("{}.pkt.tar.zst", hash(&package))), "verified files may stay");
+}
+
+#[test]
 fn n18_a_transfer_that_breaks_off_goes_on_in_the_same_version() {
     let environment = TestEnvironment::new();
     let server = Server::start();

@@ -155,14 +155,14 @@ impl<'a> Fetcher<'a> {
         self.events.event(&Event::FetchStarted { package, size: want.size });
         let fetched = match self.cached(want) {
             Some(fetched) => fetched,
-            None => self.from_places(want, named)?,
+            None => self.download(want, named)?,
         };
         self.events.event(&Event::FetchDone { package, source: &fetched.source });
         Ok(fetched)
     }
 
     /// From one place after another, until all of it is there.
-    fn from_places(&self, want: &Wanted, named: impl Fn() -> String) -> Result<Fetched> {
+    fn download(&self, want: &Wanted, named: impl Fn() -> String) -> Result<Fetched> {
         let most = want.size.unwrap_or(self.limits.package);
         let mut download = Download::begin(want, self.cache.as_ref(), most).context(&named)?;
         if download.is_right() {

@@ -272,7 +272,9 @@ impl Context {
             Mode::Write { .. } => Some(self.target.enter_or_make(cache_path, 0o755)?),
             Mode::Read => self.target.enter(cache_path)?,
         };
-        Ok(Fetcher::new(sources, cache.map(|place| Cache::new(place.folder)), events))
+        let cache = cache.map(|place| Cache::new(place.folder));
+        let cache = if mode == Mode::Read { cache.map(Cache::without_parts) } else { cache };
+        Ok(Fetcher::new(sources, cache, events))
     }
 }
 

@@ -97,7 +97,7 @@ fn n09_n22_who_has_failed_is_asked_last_from_then_on() {
     let bench = Bench::new(&[]);
     let hosts = Arc::new(Hosts::default());
     let want = want(&["http://bad.example/x", "http://good.example/x"]);
-    let own: Arc<dyn FetchSource> = Arc::new(Mirrors::default());
+    let own: Arc<dyn FetchSource> = Arc::new(Mirrors);
     for (round, asked) in [(0, vec!["bad", "good"]), (1, vec!["good"])] {
         let sources = [own.clone()];
         let mut download = Download::begin(&want, None, u64::MAX).unwrap();
@@ -116,7 +116,7 @@ fn n09_n22_who_has_failed_is_asked_last_from_then_on() {
 }
 
 /// All its mirrors give wrong bytes but the good one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Mirrors;
 
 impl FetchSource for Mirrors {
@@ -132,6 +132,17 @@ impl FetchSource for Mirrors {
     }
     fn open(&self, from: &Candidate, _: u64) -> Result<Opened, FetchError> {
         if from.location.contains("good") { right() } else { opened(io::Cursor::new(vec![b'?'; good().len()])) }
+    }
+}
+
+#[test]
+fn n08_the_last_place_that_is_asked_and_the_first_that_is_not() {
+    for (before, comes) in [(MAX_CANDIDATES - 1, true), (MAX_CANDIDATES, false)] {
+        let absent: Vec<String> = (0..before).map(|number| format!("fake:{number}")).collect();
+        let mirrors: Vec<&str> = absent.iter().map(String::as_str).chain(["fake:good"]).collect();
+        let bench = Bench::new(&[("fake:good", Behaviour::Whole(good()))]);
+        assert_eq!(bench.fetch(&want(&mirrors)).is_ok(), comes, "{before} places before it");
+        assert_eq!(bench.openings().len(), MAX_CANDIDATES);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The source against servers that keep to the rules, and ones that do not.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -322,6 +323,39 @@ fn n12_who_does_not_answer_is_given_up() {
     assert_eq!(refusal(&impatient(), &format!("http://{nobody}/"), 0), Unreachable);
     assert!(get(&impatient(), &stalling.url("/"), 0).unwrap().is_err());
     assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn n12_a_connection_that_never_stands_is_given_up() {
+    // Nobody accepts, and the queue is full: the kernel answers no more.
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = full.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 10_000, "the queue has no end");
+    }
+    let with_timeout = |connect_timeout| HttpSource::with_options(Options { connect_timeout, ..options() });
+    let started = Instant::now();
+    let url = format!("http://{address}/");
+    assert_eq!(refusal(&with_timeout(Duration::from_millis(300)), &url, 0), Unreachable);
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(4), "{took:?}");
+
+    // One who is patient gets through when there is room again.
+    let freed = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        drop(waiting);
+        for mut stream in full.incoming().flatten() {
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
+            if stream.read(&mut [0; 1000]).is_ok_and(|came| came > 0) {
+                stream.write_all(&ok(b"late")).unwrap();
+                return;
+            }
+        }
+    });
+    assert_eq!(get(&with_timeout(Duration::from_secs(20)), &url, 0).unwrap().unwrap(), b"late");
+    freed.join().unwrap();
 }
 
 #[test]
