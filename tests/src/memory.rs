@@ -20,11 +20,15 @@ pub fn run_measured(command: &mut Command) -> (Output, Peak) {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
+    loop {
+        // Looked at before it is asked whether it has ended: on a busy machine it may have by then.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes: Option<u64> = mark.and_then(|mark| mark.trim().strip_suffix(" kB")?.trim().parse().ok());
         peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
     let output = child.wait_with_output().unwrap();

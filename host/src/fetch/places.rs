@@ -7,9 +7,9 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -401,7 +401,14 @@ fn panicked() -> FetchError {
 }
 
 /// Runs what may take long, and is not waited for when another was faster. It ends by
-/// itself: whatever a source does comes back within bounded time.
+/// itself: whatever a source does comes back within bounded time. Where the machine has no
+/// thread to spare, it is waited for.
 fn in_thread(work: impl FnOnce() + Send + 'static) {
-    thread::spawn(work);
+    let work = Arc::new(Mutex::new(Some(work)));
+    let shared = work.clone();
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let run = move || take(&shared).into_iter().for_each(|work| work());
+    if thread::Builder::new().spawn(run).is_err() {
+        take(&work).into_iter().for_each(|work| work());
+    }
 }
