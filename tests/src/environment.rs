@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::crash::{Act, Call, tracer};
 use crate::output::Output;
 use crate::package::Package;
 use crate::program::program;
@@ -33,7 +34,19 @@ impl Default for TestEnvironment {
 impl TestEnvironment {
     /// A new one.
     pub fn new() -> Self {
-        let place = tempfile::Builder::new().prefix("packets-test-").tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// A new one in memory where the machine has such a folder: for sweeps of many runs.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let is_usable = memory.is_dir() && rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+        if is_usable { Self::new_in(memory) } else { Self::new() }
+    }
+
+    /// A new one below this folder.
+    pub fn new_in(folder: &Path) -> Self {
+        let place = tempfile::Builder::new().prefix("packets-test-").tempdir_in(folder).unwrap();
         for folder in ["root", "home", "tmp", "repo", "work"] {
             fs::create_dir(place.path().join(folder)).unwrap();
         }
@@ -118,8 +131,12 @@ impl TestEnvironment {
 
     /// The program, with an environment of its own, nothing said yet.
     pub fn command(&self) -> Command {
+        self.command_by(&self.words)
+    }
+
+    pub(crate) fn command_by(&self, words: &[String]) -> Command {
         let program = program();
-        let mut command = match self.words.split_first() {
+        let mut command = match words.split_first() {
             Some((first, rest)) => {
                 let mut command = Command::new(first);
                 command.args(rest).arg(program);
@@ -151,6 +168,13 @@ impl TestEnvironment {
         let root = self.root();
         let all = [&["--root", root.to_str().unwrap(), "--yes"], arguments].concat();
         self.run_plain(&all)
+    }
+
+    /// The same, stopped before each of its calls that matter to a disk: `act` says what happens.
+    pub fn run_traced(&self, arguments: &[&str], act: &mut dyn FnMut(&Call) -> Act) -> Output {
+        let mut command = self.command_by(&tracer::WAITING.map(str::to_owned));
+        command.arg("--root").arg(self.root()).arg("--yes").args(arguments);
+        tracer::run(command, format!("packets {}", arguments.join(" ")), act)
     }
 
     /// The same with the test's repository.

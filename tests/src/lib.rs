@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
 
 mod bytes;
+pub mod crash;
 mod environment;
 mod memory;
 mod output;

@@ -1,0 +1,194 @@
+//! C09-C15: one call fails. The command does what it was asked for, or fails and
+//! everything is as before; where it can do neither, it says so, and a recovery can.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use packets_tests::crash::{
+    Act, Call, Kind, Points, Reference, Scene, Stage, Tally, Verdict, calls_of, can_trace, recovers_once, say, strike,
+    tool,
+};
+use packets_tests::{Output, skip};
+
+/// A fault, and the calls that it can happen to.
+struct Fault {
+    name: &'static str,
+    act: Act,
+    counts: fn(&Call) -> bool,
+}
+
+const FAULTS: [Fault; 12] = [
+    Fault { name: "C09 ENOSPC", act: Act::Fail(Errno::ENOSPC), counts: needs_space },
+    Fault { name: "C11 EDQUOT", act: Act::Fail(Errno::EDQUOT), counts: needs_space },
+    Fault { name: "C12 EIO on a change", act: Act::Fail(Errno::EIO), counts: is_change },
+    Fault { name: "C12 EIO on a sync", act: Act::Fail(Errno::EIO), counts: is_sync },
+    Fault { name: "C12 EIO on a look", act: Act::Fail(Errno::EIO), counts: is_look },
+    Fault { name: "C13 EROFS", act: Act::Fail(Errno::EROFS), counts: is_change },
+    Fault { name: "C14 EMFILE", act: Act::Fail(Errno::EMFILE), counts: opens },
+    Fault { name: "C14 ENFILE", act: Act::Fail(Errno::ENFILE), counts: opens },
+    Fault { name: "C14 ENOMEM", act: Act::Fail(Errno::ENOMEM), counts: opens },
+    Fault { name: "C15 EINTR", act: Act::Fail(Errno::EINTR), counts: moves_bytes },
+    Fault { name: "C15 half of a write", act: Act::Half, counts: writes },
+    Fault { name: "C15 half of a read", act: Act::Half, counts: reads },
+];
+
+fn is_change(call: &Call) -> bool {
+    call.kind == Kind::Changes
+}
+fn is_sync(call: &Call) -> bool {
+    call.kind == Kind::Syncs
+}
+fn is_look(call: &Call) -> bool {
+    call.kind == Kind::Looks && call.on.contains("/packets-test-")
+}
+fn needs_space(call: &Call) -> bool {
+    let takes_away = ["unlink", "unlinkat", "rmdir", "fchmod", "fchmodat", "fchown", "ftruncate"];
+    is_change(call) && !takes_away.contains(&call.name)
+}
+fn opens(call: &Call) -> bool {
+    call.name.starts_with("openat") && call.on.contains("/packets-test-")
+}
+fn writes(call: &Call) -> bool {
+    ["write", "pwrite64"].contains(&call.name)
+}
+fn reads(call: &Call) -> bool {
+    ["read", "pread64"].contains(&call.name) && call.on.contains("/packets-test-")
+}
+fn moves_bytes(call: &Call) -> bool {
+    writes(call) || reads(call) || is_sync(call)
+}
+
+/// A fault at the nth call, for each n.
+fn sweep(scene: &Scene, sample: usize) {
+    if !can_trace() {
+        return skip("no program's calls can be changed on this machine");
+    }
+    let reference = Reference::make(scene.stage());
+    for fault in &FAULTS {
+        let began = Instant::now();
+        let mut tally = Tally::default();
+        let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
+        for point in Points::wanted(sample).of(&calls_of(scene, fault.counts)) {
+            let stage = scene.stage();
+            let (output, struck) = strike(point, fault.counts, fault.act, |act| stage.run(act));
+            let Some(call) = struck else { continue };
+            tally.names.insert(call.name);
+            *codes.entry(output.code).or_default() += 1;
+            let at = format!("{}, {} at {point}, {call}", scene.name, fault.name);
+            tally.count(&at, after(&reference, &stage, &output, &call));
+        }
+        say(&format!("exit codes of {} at {}: {codes:?}", scene.name, fault.name));
+        tally.report(&format!("{} {}", fault.name, scene.name), began);
+    }
+}
+
+/// Codes with which a command may fail when the machine does.
+const FAILURES: [i32; 6] = [1, 4, 5, 6, 7, 2];
+
+fn after(reference: &Reference, stage: &Stage, output: &Output, struck: &Call) -> Verdict {
+    let look = || {
+        let is_unfinished = output.stderr.contains("unfinished");
+        if output.code != 0 && !FAILURES.contains(&output.code) {
+            return Err(format!("no exit code for this: {output}"));
+        }
+        if output.code != 0 && !output.stderr.contains("error: ") {
+            return Err(format!("it fails without a word: {output}"));
+        }
+        let before = if is_unfinished { Verdict::Torn(String::new()) } else { reference.judge(stage) };
+        if is_unfinished && output.code != 7 {
+            return Err(format!("an unfinished transaction with another code than 7: {output}"));
+        }
+        // What could not be cleared away is left to the recovery.
+        let is_left = struck.name.starts_with("unlink") || struck.name == "getdents64" || struck.kind == Kind::Looks;
+        let may_recover = is_unfinished || is_left && matches!(before, Verdict::Torn(_));
+        if may_recover {
+            recover(stage)?;
+        } else if matches!(before, Verdict::New) {
+            recovers_once(stage)?;
+        }
+        let verdict = if may_recover { reference.judge(stage) } else { before };
+        match (output.code, &verdict) {
+            (_, Verdict::Torn(why)) => Err(format!("{why}\n{output}")),
+            (0, Verdict::Old) => Err(format!("exit code 0, and nothing has happened: {output}")),
+            (code, Verdict::New) if code != 0 && !is_unfinished => {
+                Err(format!("it failed, and has happened: {output}"))
+            }
+            _ => recovers_once(stage).map(|()| verdict),
+        }
+    };
+    look().unwrap_or_else(Verdict::Torn)
+}
+
+fn recover(stage: &Stage) -> Result<(), String> {
+    let output = stage.environment().run(&["recover", "--json", "--no-wait"]);
+    if output.code == 0 { Ok(()) } else { Err(format!("recovery fails: {output}")) }
+}
+
+#[test]
+fn c09_c15_install() {
+    sweep(&tool::scene_install(), 8);
+}
+
+#[test]
+fn c09_c15_upgrade() {
+    sweep(&tool::scene_upgrade(), 10);
+}
+
+#[test]
+fn c09_c15_remove() {
+    sweep(&tool::scene_remove(), 6);
+}
+
+#[test]
+fn c09_c15_undo() {
+    sweep(&tool::scene_undo(), 6);
+}
+
+/// The recovery meets a fault: the next one, without it, comes to the same end.
+#[test]
+fn c12_c22_a_recovery_that_fails() {
+    if !can_trace() {
+        return skip("no program's calls can be changed on this machine");
+    }
+    let scene = tool::scene_upgrade();
+    let reference = Reference::make(scene.stage());
+    let calls = calls_of(&scene, is_change);
+    let place = calls.iter().position(|call| call.on.ends_with("root/opt/packets/tool")).unwrap() + 3;
+    let command = ["recover", "--json", "--no-wait"];
+    let killed = || {
+        let stage = scene.stage();
+        let (_, struck) = strike(place, is_change, Act::Kill, |act| stage.run(act));
+        assert!(struck.is_some());
+        stage
+    };
+    for fault in &FAULTS {
+        let began = Instant::now();
+        let mut calls = Vec::new();
+        let mut count = |call: &Call| {
+            if (fault.counts)(call) {
+                calls.push(call.clone());
+            }
+            Act::Go
+        };
+        killed().environment().run_traced(&command, &mut count).ok();
+        let mut tally = Tally::default();
+        for point in Points::wanted(6).of(&calls) {
+            let stage = killed();
+            let (output, struck) =
+                strike(point, fault.counts, fault.act, |act| stage.environment().run_traced(&command, act));
+            let Some(call) = struck else { continue };
+            let look = || {
+                if output.code != 0 {
+                    recover(&stage)?;
+                }
+                let verdict = reference.judge(&stage);
+                recovers_once(&stage).map(|()| verdict)
+            };
+            tally.names.insert(call.name);
+            let at = format!("recovery, {} at {point}, {call}, exit code {}", fault.name, output.code);
+            tally.count(&at, look().unwrap_or_else(Verdict::Torn));
+        }
+        tally.report(&format!("{} recovery", fault.name), began);
+    }
+}

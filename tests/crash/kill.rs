@@ -1,0 +1,127 @@
+//! C01: the program is killed before each of its calls that changes a disk.
+
+use std::time::Instant;
+
+use packets_tests::crash::{
+    Act, Points, Reference, Scene, Stage, State, Tally, Verdict, calls_of, can_trace, is_writing, readers, recover,
+    recovers_once, strike, tool,
+};
+use packets_tests::{Package, Server, TestEnvironment, skip};
+
+/// Kills the scene's command at each point, and looks at what a recovery makes of it.
+fn sweep(scene: &Scene, sample: usize) {
+    if !can_trace() {
+        return skip("no program's calls can be counted on this machine");
+    }
+    let began = Instant::now();
+    let reference = Reference::make(scene.stage());
+    let mut tally = Tally::default();
+    for point in Points::wanted(sample).of(&calls_of(scene, is_writing)) {
+        let stage = scene.stage();
+        let (output, struck) = strike(point, is_writing, Act::Kill, |act| stage.run(act));
+        // With a thread more or less at work a run has a call more or less.
+        let Some(call) = struck else { continue };
+        assert_eq!(output.code, 128 + 9, "{output}");
+        tally.names.insert(call.name);
+        let at = format!("{}, killed before call {point}, {call}", scene.name);
+        readers(&mut tally, &at, &reference, &stage);
+        tally.count(&at, after(&reference, &stage, point));
+    }
+    tally.report(&format!("kill {}", scene.name), began);
+}
+
+/// A recovery, or the next command, brings old or new; a second one is idle.
+fn after(reference: &Reference, stage: &Stage, point: usize) -> Verdict {
+    let look = || {
+        recover(stage.environment(), point % 2 == 1);
+        let verdict = reference.judge(stage);
+        recovers_once(stage)?;
+        match verdict {
+            Verdict::New if point.is_multiple_of(4) => undone(stage).map(|()| verdict),
+            other => Ok(other),
+        }
+    };
+    look().unwrap_or_else(Verdict::Torn)
+}
+
+/// What was recovered can be taken back like any other transaction.
+fn undone(stage: &Stage) -> Result<(), String> {
+    let output = stage.environment().run(&["undo"]);
+    if output.code != 0 {
+        return Err(format!("what was recovered cannot be undone: {output}"));
+    }
+    let now = State::of(stage.environment());
+    let lines = stage.old().system.difference(&now.system);
+    match lines.is_empty() && now.list == stage.old().list && now.files == stage.old().files {
+        true => Ok(()),
+        false => Err(format!("undone, but not as before: {lines:?} {} {}", now.list, stage.old().list)),
+    }
+}
+
+#[test]
+fn c01_install() {
+    sweep(&tool::scene_install(), 30);
+}
+
+#[test]
+fn c01_c26_upgrade() {
+    sweep(&tool::scene_upgrade(), 40);
+}
+
+#[test]
+fn c01_remove() {
+    sweep(&tool::scene_remove(), 30);
+}
+
+#[test]
+fn c01_undo() {
+    sweep(&tool::scene_undo(), 40);
+}
+
+#[test]
+fn c01_undo_of_a_removal() {
+    sweep(&tool::scene_undo_remove(), 30);
+}
+
+#[test]
+fn c01_undo_of_an_undo() {
+    let scene = tool::scene_undo().named("undo of an undo").step(|environment| drop(environment.run(&["undo"]).ok()));
+    sweep(&scene.last_word(newest), 24);
+}
+
+fn newest(environment: &TestEnvironment) -> String {
+    let history = environment.run(&["history", "--json"]).ok().json();
+    history[0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn c01_the_first_command_of_all() {
+    let scene = Scene::bare("first command", &["install", "tool", "--grant", "tool=/etc/tool"]);
+    sweep(&scene.step(|environment| tool::publish(environment, &tool::first(), 0o700)), 30);
+}
+
+#[test]
+fn c01_c27_three_packages_in_one_command() {
+    let scene = Scene::new("three", &["install", "top", "tool", "--grant", "tool=/etc/tool"]);
+    let scene = scene.step(|environment| {
+        tool::publish(environment, &tool::first(), 0o700);
+        Package::program("base", "1").file(&environment.repo());
+        Package::program("top", "1").needs(&["base"]).file(&environment.repo());
+    });
+    sweep(&scene, 30);
+}
+
+#[test]
+fn c01_c30_sync() {
+    let server = Server::start();
+    let maker = TestEnvironment::new();
+    for (path, version) in [("/old", "1"), ("/new", "2")] {
+        Package::new("tool", version).file(&maker.repo());
+        maker.run_plain(&["index", maker.repo().to_str().unwrap(), "--url", &server.url(path)]).ok();
+        let index = std::fs::read(maker.repo().join("index.db")).unwrap();
+        server.set(&format!("{path}/index.db"), packets_tests::Reply::Bytes(index));
+    }
+    let (old, new) = (server.url("/old/index.db"), server.url("/new/index.db"));
+    let scene = Scene::new("sync", &["sync", &new]).without_repo();
+    sweep(&scene.step(move |environment| drop(environment.run(&["sync", &old]).ok())), 30);
+}

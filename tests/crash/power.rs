@@ -1,0 +1,179 @@
+//! C04, C07, C08: the power goes off. The disk is a file; what the program has written and
+//! not made durable is still in the kernel when the file is copied, and is lost in the copy.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use packets_tests::crash::{
+    Act, Call, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, copy_image, new_image,
+    recover, recovers_once, say, tool, with_own_mounts,
+};
+use packets_tests::{TestEnvironment, skip};
+
+/// A root on a disk whose power can be cut.
+struct Machine {
+    stage: Stage,
+    /// The disk before the command.
+    base: PathBuf,
+    /// The disk that the command works on.
+    disk: PathBuf,
+    /// What the power cut left of it.
+    rest: PathBuf,
+    options: &'static str,
+}
+
+impl Machine {
+    fn new(scene: &Scene, options: &'static str) -> Result<Self, String> {
+        let environment = TestEnvironment::in_memory();
+        let file = |name: &str| environment.place().join(name);
+        let (base, disk, rest) = (file("base.img"), file("disk.img"), file("rest.img"));
+        new_image(&base, 24).ok_or("needs mkfs.ext4")?;
+        let mounted = Mounted::image(&base, &environment.root(), options)?;
+        let _ = fs::remove_dir(environment.at("lost+found"));
+        let stage = scene.stage_in(environment);
+        drop(mounted);
+        Ok(Self { stage, base, disk, rest, options })
+    }
+
+    /// Runs the command on the disk as it was before, and cuts the power before the nth call
+    /// that `counts` is true for, or right after the command. What is left is mounted.
+    fn cut(&mut self, point: usize, counts: impl Fn(&Call) -> bool) -> (Option<Call>, Mounted) {
+        let root = self.stage.environment().root();
+        copy_image(&self.base, &self.disk);
+        let mounted = Mounted::image(&self.disk, &root, self.options).unwrap();
+        self.stage.again();
+        let (mut seen, mut struck) = (0, None);
+        let output = self.stage.run(&mut |call| {
+            seen += usize::from(counts(call));
+            if seen < point || struck.is_some() || !counts(call) {
+                return Act::Go;
+            }
+            copy_image(&self.disk, &self.rest);
+            struck = Some(call.clone());
+            Act::Kill
+        });
+        if struck.is_none() {
+            output.ok();
+            copy_image(&self.disk, &self.rest);
+        }
+        drop(mounted);
+        (struck, Mounted::image(&self.rest, &root, self.options).unwrap())
+    }
+
+    fn calls(&mut self) -> Vec<Call> {
+        copy_image(&self.base, &self.disk);
+        let _mounted = Mounted::image(&self.disk, &self.stage.environment().root(), self.options).unwrap();
+        let mut calls = Vec::new();
+        let mut count = |call: &Call| {
+            calls.push(call.clone());
+            Act::Go
+        };
+        self.stage.run(&mut count).ok();
+        calls.retain(|call| call.kind != Kind::Looks);
+        calls
+    }
+}
+
+fn on_a_disk_of_its_own(test: impl FnOnce() + Send) {
+    if !can_trace() || !with_own_mounts(test) {
+        skip("needs root, mounts of its own, and to trace programs");
+    }
+}
+
+fn sweep(scene: &Scene, options: &'static str, sample: usize) {
+    let began = Instant::now();
+    let mut machine = match Machine::new(scene, options) {
+        Ok(machine) => machine,
+        Err(why) => return skip(&why),
+    };
+    let reference = reference(&mut machine);
+    let calls = machine.calls();
+    let is_sync = |call: &Call| call.kind == Kind::Syncs;
+    let is_change = |call: &Call| call.kind == Kind::Changes;
+    let count = |kind: Kind| calls.iter().filter(|call| call.kind == kind).count();
+    let (syncs, changes) = (count(Kind::Syncs), count(Kind::Changes));
+    let step = |count: usize, wanted: usize| (count / wanted).max(1);
+    let (each_sync, each_change) = match Points::wanted(sample) {
+        Points::All => (1, 1),
+        Points::Every(every) => (every, every),
+        Points::Sample(wanted) => (step(syncs, wanted), step(changes, wanted / 2)),
+    };
+    let mut tally = Tally::default();
+    // The point behind the last sync: the command has said that it is done, so it is.
+    for point in (1..=syncs).step_by(each_sync).chain([syncs + 10]) {
+        let (struck, mounted) = machine.cut(point, is_sync);
+        tally.names.extend(struck.as_ref().map(|call| call.name));
+        let verdict = after(&reference, &machine.stage, struck.is_none());
+        let at = struck.map_or("after the command".to_owned(), |call| call.to_string());
+        tally.count(&format!("{}, power cut before sync {point}, {at}", scene.name), verdict);
+        drop(mounted);
+    }
+    for point in (1..=changes).step_by(each_change) {
+        let (struck, mounted) = machine.cut(point, is_change);
+        let Some(call) = struck else { continue };
+        tally.names.insert(call.name);
+        let at = format!("{}, power cut before change {point}, {call}", scene.name);
+        tally.count(&at, after(&reference, &machine.stage, false));
+        drop(mounted);
+    }
+    let options = if options.is_empty() { "default" } else { options };
+    tally.report(&format!("power cut {} on ext4, {options}, {syncs} syncs", scene.name), began);
+}
+
+fn reference(machine: &mut Machine) -> Reference {
+    copy_image(&machine.base, &machine.disk);
+    let mounted = Mounted::image(&machine.disk, &machine.stage.environment().root(), machine.options).unwrap();
+    machine.stage.again();
+    let reference = Reference::of(&machine.stage);
+    drop(mounted);
+    reference
+}
+
+fn after(reference: &Reference, stage: &Stage, is_done: bool) -> Verdict {
+    let look = || {
+        if !is_done {
+            recover(stage.environment(), false);
+        }
+        let verdict = reference.judge(stage);
+        recovers_once(stage)?;
+        match (is_done, &verdict) {
+            (true, Verdict::Old) => Err("the command said that it was done, and it was not".to_owned()),
+            _ => Ok(verdict),
+        }
+    };
+    look().unwrap_or_else(Verdict::Torn)
+}
+
+#[test]
+fn c04_c07_c08_install() {
+    on_a_disk_of_its_own(|| sweep(&tool::scene_install(), "", 12));
+}
+
+#[test]
+fn c04_c07_c08_upgrade() {
+    on_a_disk_of_its_own(|| sweep(&tool::scene_upgrade(), "", 16));
+}
+
+#[test]
+fn c04_c07_c08_remove() {
+    on_a_disk_of_its_own(|| sweep(&tool::scene_remove(), "", 8));
+}
+
+#[test]
+fn c04_c07_c08_undo() {
+    on_a_disk_of_its_own(|| sweep(&tool::scene_undo(), "", 8));
+}
+
+#[test]
+fn c04_on_other_kinds_of_journal() {
+    if !Points::are_all() {
+        return say("power cuts with data=writeback and nodelalloc belong to the whole form");
+    }
+    on_a_disk_of_its_own(|| {
+        for options in ["data=writeback", "nodelalloc"] {
+            sweep(&tool::scene_install(), options, 0);
+            sweep(&tool::scene_upgrade(), options, 0);
+        }
+    });
+}

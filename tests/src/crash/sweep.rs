@@ -1,0 +1,189 @@
+//! Which points of a run are tried, and what came of them.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Instant;
+
+use super::calls::Kind;
+use super::expected::{Reference, Verdict};
+use super::scene::{Scene, Stage};
+use super::tracer::{Act, Call};
+use crate::environment::TestEnvironment;
+use crate::output::Output;
+
+/// Says it on stderr itself, past the harness, which shows nothing of tests that pass.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The points of a sweep. The variable `PACKETS_SWEEP` decides: `all`, or a number k for
+/// every kth one; without it a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Points {
+    /// Each one, until a run passes unharmed.
+    All,
+    /// Every so manyth.
+    Every(usize),
+    /// So many, evenly; with them the first and the last, and one of each system call.
+    Sample(usize),
+}
+
+impl Points {
+    /// As the variable says; else so many.
+    pub fn wanted(sample: usize) -> Self {
+        match std::env::var("PACKETS_SWEEP") {
+            Err(_) => Self::Sample(sample),
+            Ok(text) if text == "all" => Self::All,
+            Ok(text) => Self::Every(text.parse().expect("PACKETS_SWEEP is `all` or a number")),
+        }
+    }
+
+    /// Whether this is the whole form.
+    pub fn are_all() -> bool {
+        Self::wanted(1) == Self::All
+    }
+
+    /// Numbers of points, of a run that made these calls; beginning with 1.
+    pub fn of(self, calls: &[Call]) -> Vec<usize> {
+        let count = calls.len();
+        let mut points: BTreeSet<usize> = match self {
+            Self::All => (1..=count).collect(),
+            Self::Every(step) => (1..=count).step_by(step.max(1)).collect(),
+            Self::Sample(wanted) => (1..=count).step_by((count / wanted.max(1)).max(1)).collect(),
+        };
+        points.extend([1, count.saturating_sub(1), count].iter().filter(|point| **point >= 1 && **point <= count));
+        let mut names = BTreeSet::new();
+        for (at, call) in calls.iter().enumerate().rev() {
+            if names.insert(call.name) {
+                points.insert(at + 1);
+            }
+        }
+        points.into_iter().collect()
+    }
+}
+
+/// What came of the points of a sweep.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Points tried.
+    pub points: usize,
+    /// Of these, as before.
+    pub old: usize,
+    /// As after.
+    pub new: usize,
+    /// Neither, each with its point.
+    pub torn: Vec<String>,
+    /// Points at which readers failed until something was written: none may.
+    pub blind: Vec<String>,
+    /// Names of the calls that were struck.
+    pub names: BTreeSet<&'static str>,
+}
+
+impl Tally {
+    /// Counts a verdict.
+    pub fn count(&mut self, at: &str, verdict: Verdict) {
+        self.points += 1;
+        match verdict {
+            Verdict::Old => self.old += 1,
+            Verdict::New => self.new += 1,
+            Verdict::Torn(why) => self.torn.push(format!("{at}: {why}")),
+        }
+    }
+
+    /// Prints the counts; none may be torn.
+    #[track_caller]
+    pub fn report(&self, name: &str, began: Instant) {
+        let Self { points, old, new, torn, blind, names } = self;
+        let names: Vec<&str> = names.iter().copied().collect();
+        say(&format!(
+            "sweep {name}: {points} points, {old} old, {new} new, {} torn, {} without readers, {:.1} s ({})",
+            torn.len(),
+            blind.len(),
+            began.elapsed().as_secs_f64(),
+            names.join(" ")
+        ));
+        assert!(*points > 0, "no point was tried");
+        assert!(torn.is_empty(), "{name}: {} of {points} are torn, first:\n{}", torn.len(), torn[0]);
+        assert!(blind.is_empty(), "{name}: readers fail at {} of {points}, first:\n{}", blind.len(), blind[0]);
+    }
+}
+
+/// The calls that a run of the scene makes and that `counts` is true for.
+pub fn calls_of(scene: &Scene, counts: impl Fn(&Call) -> bool) -> Vec<Call> {
+    let mut calls = Vec::new();
+    scene
+        .stage()
+        .run(&mut |call| {
+            if counts(call) {
+                calls.push(call.clone());
+            }
+            Act::Go
+        })
+        .ok();
+    calls
+}
+
+/// Whether a call changes a disk or makes a change durable.
+pub fn is_writing(call: &Call) -> bool {
+    call.kind != Kind::Looks
+}
+
+/// Runs `run`, and strikes the nth call that `counts` is true for; what was struck.
+pub fn strike(
+    point: usize,
+    mut counts: impl FnMut(&Call) -> bool,
+    act: Act,
+    run: impl FnOnce(&mut dyn FnMut(&Call) -> Act) -> Output,
+) -> (Output, Option<Call>) {
+    let mut seen = 0;
+    let mut struck = None;
+    let output = run(&mut |call| {
+        seen += usize::from(counts(call));
+        if seen == point && struck.is_none() {
+            struck = Some(call.clone());
+            return act;
+        }
+        Act::Go
+    });
+    (output, struck)
+}
+
+/// What a crash left is dealt with: by `recover`, or by the next command that writes.
+#[track_caller]
+pub fn recover(environment: &TestEnvironment, by_next_run: bool) {
+    if by_next_run {
+        tiny(environment);
+    } else {
+        let output = environment.run(&["recover", "--json", "--no-wait"]);
+        if output.code == 2 {
+            return tiny(environment);
+        }
+        output.ok();
+    }
+}
+
+fn tiny(environment: &TestEnvironment) {
+    let package = crate::package::Package::new("tiny", "1").write(&environment.work());
+    environment.run(&["install", package.to_str().unwrap(), "--no-wait"]).ok();
+    environment.run(&["remove", "tiny", "--no-wait"]).ok();
+}
+
+/// What holds at any time, also while a transaction is pending: readers work, and see old or new rows.
+pub fn readers(tally: &mut Tally, at: &str, reference: &Reference, stage: &Stage) {
+    let output = stage.environment().run(&["list", "--json"]);
+    if output.code != 0 {
+        tally.blind.push(format!("{at}: {output}"));
+    } else if !reference.knows_list(stage, &output.json()) {
+        tally.torn.push(format!("{at}: a reader sees neither old nor new rows: {output}"));
+    }
+}
+
+/// A second recovery finds nothing to do.
+pub fn recovers_once(stage: &Stage) -> Result<(), String> {
+    let output = stage.environment().run(&["recover", "--json", "--no-wait"]);
+    if output.code == 2 {
+        return Ok(());
+    }
+    let is_idle = output.code == 0 && output.json() == serde_json::json!({"recovered": [], "quarantined": []});
+    if is_idle { Ok(()) } else { Err(format!("a second recovery is no idle one: {output}")) }
+}
