@@ -55,7 +55,7 @@ fn recovery_calls(scene: &Scene, point: usize) -> Vec<Call> {
 
 fn finish(reference: &Reference, stage: &Stage, by_next_run: bool) -> Verdict {
     let look = || {
-        recover(stage.environment(), by_next_run);
+        recover(stage.environment(), by_next_run)?;
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         Ok::<_, String>(verdict)

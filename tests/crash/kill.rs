@@ -33,7 +33,7 @@ fn sweep(scene: &Scene, sample: usize) {
 /// A recovery, or the next command, brings old or new; a second one is idle.
 fn after(reference: &Reference, stage: &Stage, point: usize) -> Verdict {
     let look = || {
-        recover(stage.environment(), point % 2 == 1);
+        recover(stage.environment(), point % 2 == 1)?;
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         match verdict {

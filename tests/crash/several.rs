@@ -63,7 +63,7 @@ fn sweep(scene: &Scene, sample: usize) {
             let at = format!("{}, killed before call {point}, {call}", scene.name);
             readers(&mut tally, &at, &reference, &stage);
             let look = || {
-                recover(stage.environment(), point % 2 == 1);
+                recover(stage.environment(), point % 2 == 1)?;
                 let verdict = reference.judge(&stage);
                 recovers_once(&stage).map(|()| verdict)
             };

@@ -108,7 +108,7 @@ fn c03_two_in_a_row() {
             }
             let first = reference.judge(&stage);
             if matches!(first, Verdict::Torn(_)) {
-                recover(stage.environment(), false);
+                recover(stage.environment(), false)?;
             }
             let verdict = reference.judge(&stage);
             recovers_once(&stage)?;
@@ -132,8 +132,8 @@ fn c03_quit() {
     for point in Points::wanted(10).of(&calls_of(&scene, is_writing)) {
         let stage = scene.stage();
         strike(point, is_writing, Act::Signal(Signal::SIGQUIT), |act| stage.run(act));
-        recover(stage.environment(), false);
-        tally.count(&format!("upgrade, QUIT before call {point}"), reference.judge(&stage));
+        let verdict = recover(stage.environment(), false).map(|()| reference.judge(&stage));
+        tally.count(&format!("upgrade, QUIT before call {point}"), verdict.unwrap_or_else(Verdict::Torn));
     }
     tally.report("SIGQUIT upgrade", began);
 }
@@ -185,9 +185,12 @@ fn c02_kills_at_random_times() {
         std::thread::sleep(whole * 12 / 10 * round / rounds);
         child.kill().unwrap();
         child.wait().unwrap();
-        recover(stage.environment(), round % 2 == 1);
-        let verdict = reference.judge(&stage);
-        let verdict = recovers_once(&stage).map_or_else(Verdict::Torn, |()| verdict);
+        let look = || {
+            recover(stage.environment(), round % 2 == 1)?;
+            let verdict = reference.judge(&stage);
+            recovers_once(&stage).map(|()| verdict)
+        };
+        let verdict = look().unwrap_or_else(Verdict::Torn);
         tally.count(&format!("killed after {round} of {rounds} parts of {whole:?}"), verdict);
     }
     tally.report("kills at random times, four packages", began);

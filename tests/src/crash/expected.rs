@@ -45,7 +45,7 @@ impl Reference {
         let began = now();
         stage.run(&mut |_| super::Act::Go).ok();
         let new = State::of(stage.environment());
-        let left = leftovers(&stage.environment().root(), &new.transactions());
+        let left = leftovers(&stage.environment().root(), &new.transactions);
         assert!(left.is_empty(), "an undisturbed run left {left:?}");
         let reference = Self { moments: stage.moments().to_vec(), began, new };
         assert_eq!(reference.judge(stage), Verdict::New, "the same root differs from itself");
@@ -71,7 +71,7 @@ impl Reference {
     }
 
     fn judge_against(&self, stage: &Stage, old: &State, state: &State) -> Verdict {
-        let left = leftovers(&stage.environment().root(), &state.transactions());
+        let left = leftovers(&stage.environment().root(), &state.transactions);
         let left: Vec<String> = left.into_iter().map(|path| format!("left over: {path}")).collect();
         let from_old = difference(old, state);
         let from_new = self.difference_from_new(stage, state);

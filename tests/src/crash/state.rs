@@ -20,8 +20,10 @@ pub struct State {
     pub files: BTreeMap<String, Value>,
     /// What the administrator has approved.
     pub approvals: Vec<String>,
-    /// What `history --json` says.
+    /// What `history --json` says, without the tiny package of [`recover`](super::recover).
     pub history: Value,
+    /// The transactions of the history, all of them.
+    pub transactions: BTreeSet<String>,
 }
 
 /// The program's own: compared by what it says of them.
@@ -41,22 +43,18 @@ impl State {
     pub fn try_of(environment: &TestEnvironment) -> Result<Self, String> {
         let list = look(environment, &["list", "--json"])?;
         let file = |name: String| Ok((name.clone(), look(environment, &["files", &name, "--json"])?));
+        let history = look(environment, &["history", "--json"])?;
+        let all = history.as_array().into_iter().flatten();
+        let transactions = all.clone().filter_map(|one| Some(one["id"].as_str()?.to_owned())).collect();
+        let is_tiny = |one: &&Value| one["summary"].to_string().contains("tiny");
         Ok(Self {
+            history: all.filter(|one| !is_tiny(one)).cloned().collect(),
+            transactions,
             system: system(&environment.root()),
             files: names(&list).map(file).collect::<Result<_, String>>()?,
             list,
             approvals: approvals(&environment.at("etc/packets/installed.db")),
-            history: history(environment),
         })
-    }
-
-    /// The transactions of its history.
-    pub fn transactions(&self) -> BTreeSet<String> {
-        if self.history.is_null() {
-            return ["*".to_owned()].into();
-        }
-        let all = self.history.as_array().into_iter().flatten();
-        all.filter_map(|one| Some(one["id"].as_str()?.to_owned())).collect()
     }
 
     /// The history without what is another in each run: identities become positions, counted
@@ -88,12 +86,6 @@ fn look(environment: &TestEnvironment, arguments: &[&str]) -> Result<Value, Stri
 
 fn names(list: &Value) -> impl Iterator<Item = String> {
     list.as_array().into_iter().flatten().filter_map(|package| Some(package["name"].as_str()?.to_owned()))
-}
-
-// FIXME until the command is there
-fn history(environment: &TestEnvironment) -> Value {
-    let output = environment.run(&["history", "--json"]);
-    if output.code == 2 { Value::Null } else { output.ok().json() }
 }
 
 fn system(root: &Path) -> Snapshot {
@@ -142,7 +134,7 @@ pub fn leftovers(root: &Path, kept: &BTreeSet<String>) -> Vec<String> {
     }
     for path in Snapshot::of(root).paths() {
         let Some((folder, transaction)) = staging_of(&path) else { continue };
-        if !kept.contains(transaction) && !kept.contains("*") || !folder.is_empty() && folder != "old" {
+        if !kept.contains(transaction) || !folder.is_empty() && folder != "old" {
             found.push(path);
         }
     }
