@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use packets_tests::crash::{
-    Act, Call, Points, Reference, Scene, Stage, Tally, Verdict, calls_of, can_trace, is_writing, readers, recover,
-    recovers_once, strike, tool,
+    Act, Call, Kind, Points, Reference, Scene, Stage, Tally, Verdict, calls_of, can_trace, is_writing, readers,
+    recover, recovers_once, strike, tool,
 };
 use packets_tests::skip;
 
@@ -14,8 +14,8 @@ const RECOVER: [&str; 3] = ["recover", "--json", "--no-wait"];
 fn changing(calls: &[Call]) -> (usize, usize) {
     let own = ["/.packets", "/var/lib/packets/", "/etc/packets/", "/var/cache/packets"];
     let is_change = |call: &&Call| {
-        let target = call.on.rsplit(" -> ").next().unwrap_or_default();
-        call.on.contains("/root/") && !own.iter().any(|part| target.contains(part)) && call.name != "fsync"
+        let is_system = |path: &str| path.contains("/root/") && !own.iter().any(|part| path.contains(part));
+        call.on.split(" -> ").any(is_system) && call.kind == Kind::Changes
     };
     let first = calls.iter().position(|call| is_change(&call) && call.name != "mkdirat").unwrap();
     let last = calls.iter().rposition(|call| is_change(&call)).unwrap();

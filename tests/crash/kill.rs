@@ -37,7 +37,10 @@ fn after(reference: &Reference, stage: &Stage, point: usize) -> Verdict {
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         match verdict {
-            Verdict::New if point.is_multiple_of(4) => undone(stage).map(|()| verdict),
+            // An undo is not what `undo` takes back.
+            Verdict::New if point.is_multiple_of(4) && !stage.command().contains(&"undo".to_owned()) => {
+                undone(stage).map(|()| verdict)
+            }
             other => Ok(other),
         }
     };
@@ -50,12 +53,8 @@ fn undone(stage: &Stage) -> Result<(), String> {
     if output.code != 0 {
         return Err(format!("what was recovered cannot be undone: {output}"));
     }
-    let now = State::of(stage.environment());
-    let lines = stage.old().system.difference(&now.system);
-    match lines.is_empty() && now.list == stage.old().list && now.files == stage.old().files {
-        true => Ok(()),
-        false => Err(format!("undone, but not as before: {lines:?} {} {}", now.list, stage.old().list)),
-    }
+    let lines = Reference::difference_from_old(stage, &State::try_of(stage.environment())?);
+    if lines.is_empty() { Ok(()) } else { Err(format!("undone, but not as before: {lines:?}")) }
 }
 
 #[test]
@@ -116,8 +115,9 @@ fn c01_c30_sync() {
     let server = Server::start();
     let maker = TestEnvironment::new();
     for (path, version) in [("/old", "1"), ("/new", "2")] {
-        Package::new("tool", version).file(&maker.repo());
+        let package = Package::new("tool", version).file(&maker.repo());
         maker.run_plain(&["index", maker.repo().to_str().unwrap(), "--url", &server.url(path)]).ok();
+        std::fs::remove_file(package).unwrap();
         let index = std::fs::read(maker.repo().join("index.db")).unwrap();
         server.set(&format!("{path}/index.db"), packets_tests::Reply::Bytes(index));
     }

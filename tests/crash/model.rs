@@ -80,7 +80,7 @@ fn expected(installed: &Installed) -> BTreeMap<String, (&'static str, u32, Strin
         put(format!("{doc}/{name}"), "file", 0o644, &format!("{name} {release}"));
         put(format!("{doc}/{release}"), "folder", 0o755, "");
         put(format!("{doc}/{release}/{name}"), "file", 0o644, name);
-        put(format!("usr/bin/{name}-{release}"), "link", 0o777, &format!("../share/doc/shared/{name}"));
+        put(format!("usr/bin/{name}-{release}"), "link", 0o777, &format!("../../usr/share/doc/shared/{name}"));
         put(format!("usr/bin/{name}"), "link", 0o777, &format!("../../opt/packets/{name}/data/name"));
     }
     all
@@ -119,7 +119,8 @@ impl Model {
         let environment = TestEnvironment::in_memory();
         environment.prime();
         let config = environment.read("etc/packets/config.toml");
-        environment.put("etc/packets/config.toml", &format!("{config}\n[History]\nkeep = 100\n"));
+        assert!(config.contains("\nkeep = 10\n"), "{config}");
+        environment.put("etc/packets/config.toml", &config.replace("\nkeep = 10\n", "\nkeep = 100\n"));
         for name in NAMES {
             for release in 1..4 {
                 package(name, release).write(&environment.work().join(release.to_string()));

@@ -132,9 +132,7 @@ fn reference(machine: &mut Machine) -> Reference {
 
 fn after(reference: &Reference, stage: &Stage, is_done: bool) -> Verdict {
     let look = || {
-        if !is_done {
-            recover(stage.environment(), false)?;
-        }
+        recover(stage.environment(), false)?;
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         match (is_done, &verdict) {

@@ -109,37 +109,39 @@ fn c16_c27_several_packages() {
     with_mounts(move || sweep(&scene, 12));
 }
 
+/// A root whose packages have a disk of their own, and that disk.
+fn with_packages_apart(scene: &Scene) -> (Machine, std::path::PathBuf) {
+    let environment = TestEnvironment::in_memory();
+    let mut mounts = vec![Mounted::memory(&environment.root(), "size=32m,mode=755")];
+    let image = environment.place().join("packages.img");
+    new_image(&image, 16).unwrap();
+    mounts.push(Mounted::image(&image, &environment.at("opt/packets"), "").unwrap());
+    std::fs::remove_dir(environment.at("opt/packets/lost+found")).unwrap();
+    mounts.reverse();
+    (Machine { stage: scene.stage_in(environment), mounts }, image)
+}
+
 /// A file system that is not there when the recovery looks for it: nothing is touched.
 #[test]
 fn c16_a_file_system_that_is_not_mounted() {
     with_mounts(|| {
         let scene = tool::scene_upgrade();
-        let reference = {
-            let Machine { stage, mounts } = machine(&scene);
-            let reference = Reference::of(&stage);
-            drop(mounts);
-            reference
-        };
-        let environment = TestEnvironment::in_memory();
-        let mut mounts = vec![Mounted::memory(&environment.root(), "size=32m,mode=755")];
-        let image = environment.place().join("packages.img");
-        new_image(&image, 16).unwrap();
-        let packages = environment.at("opt/packets");
-        let mounted = Mounted::image(&image, &packages, "").unwrap();
-        std::fs::remove_dir(environment.at("opt/packets/lost+found")).unwrap();
-        let stage = scene.stage_in(environment);
-        let is_tree = |call: &packets_tests::crash::Call| call.name.starts_with("rename") && call.on.contains("/usr/");
-        let (_, struck) = strike(2, is_tree, Act::Kill, |act| stage.run(act));
+        let (Machine { stage, mounts }, _) = with_packages_apart(&scene);
+        let reference = Reference::of(&stage);
+        drop(mounts);
+        let (Machine { stage, mut mounts }, image) = with_packages_apart(&scene);
+        let is_change =
+            |call: &packets_tests::crash::Call| call.name.starts_with("rename") && call.on.contains("/usr/");
+        let (_, struck) = strike(2, is_change, Act::Kill, |act| stage.run(act));
         assert!(struck.is_some());
-        drop(mounted);
+        drop(mounts.remove(0));
         let before = stage.environment().everything();
         let output = stage.environment().run(&["recover", "--no-wait"]).fails(7);
         assert!(output.stderr.contains("opt/packets"), "{output}");
         before.assert_same(&stage.environment().everything(), "a recovery without the packages' file system");
-        mounts.push(Mounted::image(&image, &packages, "").unwrap());
+        mounts.insert(0, Mounted::image(&image, &stage.environment().at("opt/packets"), "").unwrap());
         stage.environment().run(&["recover", "--no-wait"]).ok();
         assert_eq!(reference.judge(&stage), Verdict::New);
-        mounts.reverse();
         drop(mounts);
     });
 }

@@ -70,6 +70,15 @@ impl Reference {
         self.judge_against(stage, stage.old(), state)
     }
 
+    /// What differs in the system, the rows and the approvals from before; not in the history.
+    pub fn difference_from_old(stage: &Stage, state: &State) -> Vec<String> {
+        let forget = |state: &State| State { history: Value::Null, ..state.clone() };
+        match stage.is_bare() {
+            true => difference(&without_housekeeping(&forget(stage.old())), &without_housekeeping(&forget(state))),
+            false => difference(&forget(stage.old()), &forget(state)),
+        }
+    }
+
     fn judge_against(&self, stage: &Stage, old: &State, state: &State) -> Verdict {
         let left = leftovers(&stage.environment().root(), &state.transactions);
         let left: Vec<String> = left.into_iter().map(|path| format!("left over: {path}")).collect();

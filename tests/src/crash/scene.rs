@@ -120,6 +120,11 @@ impl Stage {
     pub fn began(&self) -> i128 {
         self.began
     }
+    /// The words of its command.
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
     /// Runs the command by these words.
     pub fn run_by(&self, words: &[&str]) -> Output {
         let mut command = self.command_by(words);

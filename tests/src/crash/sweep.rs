@@ -93,6 +93,11 @@ impl Tally {
     /// Prints the counts; none may be torn.
     #[track_caller]
     pub fn report(&self, name: &str, began: Instant) {
+        assert_none(&self.failures(name, began));
+    }
+
+    /// Prints the counts; what is wrong with them.
+    pub fn failures(&self, name: &str, began: Instant) -> Vec<String> {
         let Self { points, old, new, torn, blind, names } = self;
         let names: Vec<&str> = names.iter().copied().collect();
         say(&format!(
@@ -102,10 +107,19 @@ impl Tally {
             began.elapsed().as_secs_f64(),
             names.join(" ")
         ));
-        assert!(*points > 0, "no point was tried");
-        assert!(torn.is_empty(), "{name}: {} of {points} are torn, first:\n{}", torn.len(), torn[0]);
-        assert!(blind.is_empty(), "{name}: readers fail at {} of {points}, first:\n{}", blind.len(), blind[0]);
+        let some = |what: &str, all: &[String]| {
+            let shown = all.iter().take(4).cloned().collect::<Vec<_>>().join("\n\n");
+            (!all.is_empty()).then(|| format!("{name}: {what} at {} of {points} points, e.g.\n{shown}", all.len()))
+        };
+        let none = (*points == 0).then(|| format!("{name}: no point was tried"));
+        [none, some("torn", torn), some("readers fail", blind)].into_iter().flatten().collect()
     }
+}
+
+/// Of several sweeps none may have failed.
+#[track_caller]
+pub fn assert_none(failures: &[String]) {
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// The calls that a run of the scene makes and that `counts` is true for.
