@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use packets_tests::crash::{
-    Act, Call, Kind, Points, Reference, Scene, Stage, Tally, Verdict, calls_of, can_trace, is_writing, readers,
-    recover, recovers_once, strike, tool,
+    Act, Call, Kind, Points, Reference, Scene, Stage, Tally, Verdict, assert_none, calls_of, can_trace, is_writing,
+    readers, recover, recovers_once, strike, tool,
 };
 use packets_tests::skip;
 
@@ -132,4 +132,51 @@ fn c22_five_recoveries_in_a_row_are_killed() {
         }
     }
     tally.report("five recoveries in a row", began);
+}
+
+/// A step fails, and the program is killed while it goes back: `undoing` only goes back.
+#[test]
+fn c22_killed_on_the_way_back() {
+    if !can_trace() {
+        return skip("no program's calls can be counted on this machine");
+    }
+    let began = Instant::now();
+    let mut failures = Vec::new();
+    for scene in [tool::scene_upgrade(), tool::scene_install(), tool::scene_remove()] {
+        let reference = Reference::make(scene.stage());
+        let calls = calls_of(&scene, is_writing);
+        let (first, last) = changing(&calls);
+        let mut tally = Tally::default();
+        for failing in [first + 2, usize::midpoint(first, last), usize::midpoint(last, calls.len())] {
+            let step = if Points::are_all() { 1 } else { 7 };
+            for behind in (1..200).step_by(step) {
+                let stage = scene.stage();
+                let Some(call) = fails_then_killed(&stage, failing, behind) else { break };
+                tally.names.insert(call.name);
+                let at = format!("{}, call {failing} fails, killed {behind} later before {call}", scene.name);
+                readers(&mut tally, &at, &reference, &stage);
+                tally.count(&at, finish(&reference, &stage, behind % 2 == 1));
+            }
+        }
+        failures.extend(tally.failures(&format!("kill on the way back, {}", scene.name), began));
+    }
+    assert_none(&failures);
+}
+
+/// What was about to be done when the kill came; nothing where the command had ended.
+fn fails_then_killed(stage: &Stage, failing: usize, behind: usize) -> Option<Call> {
+    let (mut seen, mut struck) = (0, None);
+    stage.run(&mut |call| {
+        seen += usize::from(is_writing(call));
+        match seen {
+            _ if !is_writing(call) || struck.is_some() => Act::Go,
+            seen if seen == failing => Act::Fail(nix::errno::Errno::EIO),
+            seen if seen == failing + behind => {
+                struck = Some(call.clone());
+                Act::Kill
+            }
+            _ => Act::Go,
+        }
+    });
+    struck
 }

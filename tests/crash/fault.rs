@@ -77,7 +77,8 @@ fn sweep(scene: &Scene, sample: usize) {
             tally.names.insert(call.name);
             *codes.entry(output.code).or_default() += 1;
             let at = format!("{}, {} at {point}, {call}", scene.name, fault.name);
-            tally.count(&at, after(&reference, &stage, &output, &call));
+            let verdict = after(&reference, &stage, &output, &call, &mut tally.left);
+            tally.count(&at, verdict);
         }
         say(&format!("exit codes of {} at {}: {codes:?}", scene.name, fault.name));
         failures.extend(tally.failures(&format!("{} {}", fault.name, scene.name), began));
@@ -88,12 +89,13 @@ fn sweep(scene: &Scene, sample: usize) {
 /// Codes with which a command may fail when the machine does.
 const FAILURES: [i32; 6] = [1, 2, 4, 5, 6, 7];
 
-fn after(reference: &Reference, stage: &Stage, output: &Output, struck: &Call) -> Verdict {
-    let look = || {
+fn after(reference: &Reference, stage: &Stage, output: &Output, struck: &Call, left: &mut usize) -> Verdict {
+    let mut look = || {
         complains(output)?;
         let is_unfinished = output.stderr.contains("unfinished");
         let needs_recovery = is_unfinished || may_leave(output, struck) && is_torn(&reference.judge(stage));
         if needs_recovery {
+            *left += 1;
             recover(stage)?;
         }
         let verdict = reference.judge(stage);

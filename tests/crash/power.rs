@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use packets_tests::crash::{
     Act, Call, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, copy_image, new_image,
-    recover, recovers_once, say, tool, with_own_mounts,
+    recover, recovers_once, say, strike, tool, with_own_mounts,
 };
 use packets_tests::{TestEnvironment, skip};
 
@@ -55,6 +55,32 @@ impl Machine {
         });
         if struck.is_none() {
             output.ok();
+            copy_image(&self.disk, &self.rest);
+        }
+        drop(mounted);
+        (struck, Mounted::image(&self.rest, &root, self.options).unwrap())
+    }
+
+    /// The program is killed before the nth change; then the power is cut before each sync of
+    /// the recovery, of which this is one.
+    fn cut_recovery(&mut self, point: usize, sync: usize) -> (Option<Call>, Mounted) {
+        let root = self.stage.environment().root();
+        copy_image(&self.base, &self.disk);
+        let mounted = Mounted::image(&self.disk, &root, self.options).unwrap();
+        self.stage.again();
+        let (_, killed) = strike(point, |call| call.kind != Kind::Looks, Act::Kill, |act| self.stage.run(act));
+        assert!(killed.is_some(), "the command ends before call {point}");
+        let (mut seen, mut struck) = (0, None);
+        self.stage.environment().run_traced(&["recover", "--no-wait"], &mut |call| {
+            seen += usize::from(call.kind == Kind::Syncs);
+            if seen < sync || struck.is_some() || call.kind != Kind::Syncs {
+                return Act::Go;
+            }
+            copy_image(&self.disk, &self.rest);
+            struck = Some(call.clone());
+            Act::Kill
+        });
+        if struck.is_none() {
             copy_image(&self.disk, &self.rest);
         }
         drop(mounted);
@@ -161,6 +187,37 @@ fn c04_c07_c08_remove() {
 #[test]
 fn c04_c07_c08_undo() {
     on_a_disk_of_its_own(|| sweep(&tool::scene_undo(), "", 8));
+}
+
+#[test]
+fn c04_c22_recovery() {
+    on_a_disk_of_its_own(|| {
+        let began = Instant::now();
+        let scene = tool::scene_upgrade();
+        let mut machine = match Machine::new(&scene, "") {
+            Ok(machine) => machine,
+            Err(why) => return skip(&why),
+        };
+        let reference = reference(&mut machine);
+        let count = machine.calls().len();
+        let (parts, step) = if Points::are_all() { (12, 1) } else { (3, 5) };
+        let mut tally = Tally::default();
+        for part in 0..parts {
+            let point = count / 2 + part * (count / 2) / parts;
+            for sync in (1..100).step_by(step) {
+                let (struck, mounted) = machine.cut_recovery(point, sync);
+                tally.names.extend(struck.as_ref().map(|call| call.name));
+                let at = struck.as_ref().map_or("after it".to_owned(), ToString::to_string);
+                let verdict = after(&reference, &machine.stage, false);
+                tally.count(&format!("upgrade killed at {point}, power cut in its recovery, {at}"), verdict);
+                drop(mounted);
+                if struck.is_none() {
+                    break;
+                }
+            }
+        }
+        tally.report("power cut recovery on ext4", began);
+    });
 }
 
 #[test]

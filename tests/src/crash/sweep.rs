@@ -73,6 +73,8 @@ pub struct Tally {
     pub new: usize,
     /// Neither, each with its point.
     pub torn: Vec<String>,
+    /// Of these, how many had left staging behind that a recovery cleared away.
+    pub left: usize,
     /// Points at which readers failed until something was written: none may.
     pub blind: Vec<String>,
     /// Names of the calls that were struck.
@@ -98,10 +100,10 @@ impl Tally {
 
     /// Prints the counts; what is wrong with them.
     pub fn failures(&self, name: &str, began: Instant) -> Vec<String> {
-        let Self { points, old, new, torn, blind, names } = self;
+        let Self { points, old, new, left, torn, blind, names } = self;
         let names: Vec<&str> = names.iter().copied().collect();
         say(&format!(
-            "sweep {name}: {points} points, {old} old, {new} new, {} torn, {} without readers, {:.1} s ({})",
+            "sweep {name}: {points} points, {old} old, {new} new, {} torn, {} without readers, {left} left to clear, {:.1} s ({})",
             torn.len(),
             blind.len(),
             began.elapsed().as_secs_f64(),
