@@ -88,17 +88,17 @@ fn sweep(scene: &Scene, sample: usize) {
 
 #[test]
 fn c22_recovery_of_an_upgrade() {
-    sweep(&tool::scene_upgrade(), 5);
+    sweep(&tool::scene_upgrade(), 4);
 }
 
 #[test]
 fn c22_recovery_of_a_removal() {
-    sweep(&tool::scene_remove(), 4);
+    sweep(&tool::scene_remove(), 2);
 }
 
 #[test]
 fn c22_recovery_of_an_undo() {
-    sweep(&tool::scene_undo(), 4);
+    sweep(&tool::scene_undo(), 2);
 }
 
 /// A small generator (Numerical Recipes' linear congruence), so that every run is alike.
