@@ -89,7 +89,8 @@ impl From<fs::Stat> for Stat {
 /// What a rename does with what stands at the new name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rename {
-    /// Fails with [`io::ErrorKind::AlreadyExists`].
+    /// Fails with [`io::ErrorKind::AlreadyExists`]. Where the file system or the kernel cannot tell in the same
+    /// step, it is looked at first.
     Keep,
     /// Replaces it.
     Replace,
@@ -284,7 +285,14 @@ impl Folder {
         if flags.is_empty() {
             return Ok(fs::renameat(&self.0, name, &to.0, new)?);
         }
-        Ok(fs::renameat_with(&self.0, name, &to.0, new, flags)?)
+        match fs::renameat_with(&self.0, name, &to.0, new, flags).map_err(io::Error::from) {
+            // Looked at first: nobody else is at work under the lock.
+            Err(error) if how == Rename::Keep && is_unsupported(&error) => match to.stat(new)? {
+                Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                None => Ok(fs::renameat(&self.0, name, &to.0, new)?),
+            },
+            renamed => renamed,
+        }
     }
 
     /// Removes the file or link `name`.

@@ -6,11 +6,11 @@
 
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -47,6 +47,8 @@ pub(crate) fn clear_with(clear: impl FnMut() -> bool + Send + 'static) {
 
 /// From here on signals are seen. For commands that change something; others just end.
 pub(crate) fn watch() -> Result<()> {
+    // A limit on the size of files is told by a write that fails (EFBIG), not by a signal that kills.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).context(|| "cannot watch for signals".to_owned())?;
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).context(|| "cannot watch for signals".to_owned())?;
     let watcher = move || {

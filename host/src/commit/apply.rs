@@ -28,6 +28,16 @@ pub(super) struct Applier<'a> {
     free: BTreeSet<usize>,
 }
 
+/// What stands at a folder's path.
+enum Place {
+    /// The folder.
+    Here(Arc<Folder>),
+    /// Another folder.
+    Another,
+    /// No folder.
+    Nowhere,
+}
+
 /// What stands at a spot, and the folder that it is in.
 type Seen = Option<(Arc<Folder>, Stat)>;
 
@@ -68,7 +78,7 @@ impl<'a> Applier<'a> {
         }
         for at in touched {
             // One that has gone is named in a folder that has not.
-            if let Some(folder) = self.find(at)? {
+            if let Place::Here(folder) = self.place(at)? {
                 sync::names(&folder)?;
             }
         }
@@ -145,7 +155,7 @@ impl<'a> Applier<'a> {
         match (&put.new, &put.old) {
             (None, Some(old)) => self.take_away(put, old),
             // Between two renames, or taken away by somebody: what was there is not lost by this.
-            (Some(new), _) if missing => self.place(new, &put.at, put.after.as_ref()),
+            (Some(new), _) if missing => self.put_in_place(new, &put.at, put.after.as_ref()),
             (Some(new), Some(old)) => self.replace(put, new, old),
             _ => Ok(()),
         }
@@ -190,7 +200,7 @@ impl<'a> Applier<'a> {
             Ok(()) => self.rename(new, old, Rename::Keep),
             Err(error) if folder::is_unsupported(&error) => {
                 self.rename(&put.at, old, Rename::Keep)?;
-                self.place(new, &put.at, put.after.as_ref())
+                self.put_in_place(new, &put.at, put.after.as_ref())
             }
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 Err(Error::storage(format!("cannot move {}", self.shown(&put.at))).because(&error).hint(OF_A_LAYER))
@@ -199,7 +209,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn place(&mut self, new: &Spot, at: &Spot, after: Option<&Standing>) -> Result<()> {
+    fn put_in_place(&mut self, new: &Spot, at: &Spot, after: Option<&Standing>) -> Result<()> {
         self.holds(new, after)?;
         self.rename(new, at, Rename::Keep)
     }
@@ -213,16 +223,22 @@ impl<'a> Applier<'a> {
     }
 
     fn carry(&mut self, from: &Spot, to: &Spot, what: &Standing) -> Result<()> {
-        // It may be a log that somebody writes on: the same file is enough.
-        if self.look(to)?.is_some_and(|(_, stat)| what.is_still(&stat)) {
+        // It may be a log that somebody writes on: the same file is enough. Its folders move with the trees.
+        if self.look_for(to)?.is_some_and(|stat| what.is_still(&stat)) {
             return Ok(());
         }
-        match self.look(from)? {
-            Some((_, stat)) if what.is_still(&stat) => self.rename(from, to, Rename::Keep),
+        match self.look_for(from)? {
+            Some(stat) if what.is_still(&stat) => self.rename(from, to, Rename::Keep),
             // It is the administrator's, who has taken it away.
             None => Ok(()),
             Some(_) => Err(self.neither(from)),
         }
+    }
+
+    /// What stands at a spot whose folder may be somewhere else by now: nothing then.
+    fn look_for(&mut self, spot: &Spot) -> Result<Option<Stat>> {
+        let Place::Here(folder) = self.place(spot.folder)? else { return Ok(None) };
+        folder.stat(&spot.name).context(|| self.cannot_look_at(spot))
     }
 
     fn mode(&mut self, at: usize, before: u32, after: u32) -> Result<()> {
@@ -239,13 +255,6 @@ impl<'a> Applier<'a> {
 
     fn rename(&mut self, from: &Spot, to: &Spot, how: Rename) -> Result<()> {
         match self.try_rename(from, to, how)? {
-            // A file system without RENAME_NOREPLACE: looked at first, under the lock.
-            Err(error) if how == Rename::Keep && folder::is_unsupported(&error) => {
-                if self.look(to)?.is_some() {
-                    return Err(self.neither(to));
-                }
-                self.try_rename(from, to, Rename::Replace)?.context(|| self.cannot_put(to))
-            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(self.neither(to)),
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 Err(Error::storage(format!("cannot move {}", self.shown(from))).because(&error).hint(OF_A_LAYER))
@@ -271,29 +280,37 @@ impl<'a> Applier<'a> {
         self.find(at)?.ok_or_else(|| self.changed_folder(at))
     }
 
-    /// The folder, if it is in its place: no link on the way, and the very one that was recorded. Another one
-    /// there is an error, but in the place of one that comes.
+    /// The folder, if it is in its place. Another one there is an error, but in the place of one that comes.
     fn find(&mut self, at: usize) -> Result<Option<Arc<Folder>>> {
+        match self.place(at)? {
+            Place::Here(folder) => Ok(Some(folder)),
+            // What stood there is somewhere else now: nobody can tell what became of what is in it.
+            Place::Another if !self.folders[at].comes => Err(self.changed_folder(at)),
+            Place::Another | Place::Nowhere => Ok(None),
+        }
+    }
+
+    /// What stands at a folder's path: no link on the way, and the very one that was recorded, or not.
+    fn place(&mut self, at: usize) -> Result<Place> {
         if let Some(open) = self.open.get(&at) {
-            return Ok(Some(open.clone()));
+            return Ok(Place::Here(open.clone()));
         }
         let id = &self.folders[at];
         let folder = match self.root.walk(&id.path) {
             Ok(folder) => folder,
-            Err(error) if is_no_folder(&error) => return Ok(None),
+            Err(error) if is_no_folder(&error) => return Ok(Place::Nowhere),
             Err(error) => return Err(error).context(|| self.cannot_look(at)),
         };
         let stat = folder.stat_self().context(|| self.cannot_look(at))?;
         if (stat.device, stat.inode) != (id.device, id.inode) {
-            // What stood there is somewhere else now: nobody can tell what became of what is in it.
-            return if id.comes { Ok(None) } else { Err(self.changed_folder(at)) };
+            return Ok(Place::Another);
         }
         if self.open.len() >= MOST_OPEN {
             self.open.clear();
         }
         let folder = Arc::new(folder);
         self.open.insert(at, folder.clone());
-        Ok(Some(folder))
+        Ok(Place::Here(folder))
     }
 
     fn shown(&self, spot: &Spot) -> String {

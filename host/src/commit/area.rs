@@ -82,7 +82,7 @@ impl Area {
             next: 0,
             decided: false,
         };
-        let staged = Staged::make(parent, &path, &name).context(named)?;
+        let staged = inner.make_staged(parent, &path, &name)?;
         inner.by_mount.insert(staged.folder.mount().context(named)?, 0);
         inner.folders.push(staged);
         let area = Arc::new(Mutex::new(inner));
@@ -323,7 +323,19 @@ impl Inner {
             name: name.clone(),
         };
         self.journal.as_mut().ok_or_else(ended)?.append(&record)?;
-        Staged::make(parent, path, &name).context(named)
+        self.make_staged(parent, path, &name)
+    }
+
+    /// Makes a staging folder that the journal names already. Where it cannot even be removed again the journal
+    /// stays, for the next run.
+    fn make_staged(&mut self, parent: Folder, path: &RelPath, name: &str) -> Result<Staged> {
+        let named = || format!("cannot make a staging folder in {}", path.absolute());
+        let look = parent.again().context(named)?;
+        Staged::make(parent, path, name).context(named).inspect_err(|_| {
+            if !look.stat(name).is_ok_and(|standing| standing.is_none()) {
+                self.journal = None;
+            }
+        })
     }
 
     fn clear(&mut self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Storage, StorageErrorKind};
+use packets_plugin_api::storage::{Storage, StorageError, StorageErrorKind};
 
 use super::Area;
 use super::apply::Applier;
@@ -55,7 +55,6 @@ pub(crate) fn carry_out(
     let mut applier = Applier::new(root, &decision.folders);
     let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
     let applied = begun.and_then(|()| applier.sync(&decision.steps, area));
-    area.release();
     let mut warnings = Vec::new();
     if let Err(error) = storage.copy_to(record_copy)
         && error.kind != StorageErrorKind::NotFound
@@ -63,7 +62,7 @@ pub(crate) fn carry_out(
         warnings.push(format!("no copy of the record is kept: {}", Error::from(error)));
     }
     let finished = match applied {
-        Ok(()) => match storage.finish(&decision.rows) {
+        Ok(()) => match finish(storage, decision, || area.release()) {
             Ok(()) => Ok(()),
             // What the disk says of the end of a write is not always how it ended.
             Err(error) => match storage.recorded(&decision.rows.transaction.id) {
@@ -80,6 +79,18 @@ pub(crate) fn carry_out(
     let ended = area.record(&Record::Done { end: End::Committed }).and_then(|()| area.keep());
     warnings.extend(ended.err().map(|error| error.to_string()));
     Ok(warnings)
+}
+
+/// Records what happened; where that fails, once more with the room that was set aside.
+pub(super) fn finish(
+    storage: &mut dyn Storage,
+    decision: &Decision,
+    release: impl FnOnce(),
+) -> Result<(), StorageError> {
+    storage.finish(&decision.rows).or_else(|_| {
+        release();
+        storage.finish(&decision.rows)
+    })
 }
 
 fn database_bytes(decision: &Decision) -> u64 {

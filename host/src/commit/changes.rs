@@ -131,7 +131,7 @@ impl Changes<'_, '_> {
             None => Put { only_empty, ..Put::comes(at, new, after) },
             Some(before) => {
                 let old = if change.displaces { self.displaced_spot(path) } else { self.draft.old_spot(path) };
-                Put::swap(at, (before, old.context(named)?), (after, new))
+                Put { only_empty, ..Put::swap(at, (before, old.context(named)?), (after, new)) }
             }
         };
         self.draft.put(put);

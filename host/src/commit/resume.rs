@@ -7,6 +7,7 @@ use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::Storage;
 
 use super::apply::Applier;
+use super::carry_out::finish;
 use super::staged::{self, Staged};
 use crate::error::{Context, Error, Result};
 use crate::journal::{Decision, End, FolderId, Journal, Record, Tail};
@@ -91,11 +92,15 @@ fn forward(
 ) -> Result<Resumed> {
     if !storage.recorded(journal.id())? {
         let folders = all_places(&mut decision, root)?;
-        folders.iter().for_each(Staged::release);
+        let release = || folders.iter().for_each(Staged::release);
         let mut applier = Applier::new(root, &decision.folders);
-        applier.forward(&decision.steps)?;
+        applier.forward(&decision.steps).or_else(|_| {
+            // A full disk has room set aside; anything else fails again.
+            release();
+            applier.forward(&decision.steps)
+        })?;
         applier.sync_places(&decision.steps, &handles(&folders))?;
-        storage.finish(&decision.rows)?;
+        finish(storage, &decision, release)?;
     }
     journal.append(&Record::Done { end: End::Committed })?;
     keep(journal, root, state)
@@ -105,7 +110,10 @@ fn back(mut journal: Journal, root: &Folder) -> Result<Resumed> {
     let mut decision = decision(&journal)?;
     let folders = all_places(&mut decision, root)?;
     let mut applier = Applier::new(root, &decision.folders);
-    applier.back(&decision.steps)?;
+    applier.back(&decision.steps).or_else(|_| {
+        folders.iter().for_each(Staged::release);
+        applier.back(&decision.steps)
+    })?;
     applier.sync_places(&decision.steps, &handles(&folders))?;
     journal.append(&Record::Done { end: End::Reverted })?;
     revert(journal, &decision, root)

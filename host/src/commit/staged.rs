@@ -144,7 +144,11 @@ pub(super) fn remove_reverted(folders: &[Staged], decision: &Decision) -> Result
                 continue;
             }
             let named = || format!("cannot clear the staging folder {}", staged.path.absolute());
-            let above = staged.folder.walk(&id.path.strip_prefix(&staged.path).unwrap_or_default()).context(named)?;
+            let above = match staged.folder.walk(&id.path.strip_prefix(&staged.path).unwrap_or_default()) {
+                // It was cleared already, when that was cut off.
+                Err(error) if is_no_folder(&error) => continue,
+                walked => walked.context(named)?,
+            };
             let row = decision.rows.installed.iter().find(|row| row.package.name.as_str() == new.name);
             let files = row.map_or(&[][..], |row| &row.files);
             let folder = row.map(|row| row.package.folder.clone()).unwrap_or_default();

@@ -247,14 +247,12 @@ fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
     let old = match (&put.after, &put.new) {
         (None, _) => None,
         (Some(_), Some(home)) if put.returns => Some(draft.spot(&spot_path(past, home)?).context(named)?),
-        (Some(_), _) if is_tree(put, &put.after) => {
+        (Some(_), _) if past.rows.installed.iter().any(|row| row.package.folder == path) => {
             Some(draft.old_spot_named(&path, put.at.name.clone()).context(named)?)
         }
         (Some(_), _) => Some(draft.old_spot(&path).context(named)?),
     };
-    if let (Some(standing), true) = (&put.before, put.only_empty)
-        && standing.kind == Kind::Folder
-    {
+    if let Some(standing) = put.before.as_ref().filter(|standing| standing.kind == Kind::Folder) {
         // What comes back into it comes after it.
         let id = FolderId { path: path.clone(), device: standing.device, inode: standing.inode, comes: true };
         let folder = draft.number(id);

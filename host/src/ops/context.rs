@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use packets_hook_runtime::folder::Folder;
 use packets_hook_runtime::sandbox;
 use packets_plugin_api::fetch::FetchSource;
 use packets_plugin_api::registry::{FetchSettings, Registry};
@@ -29,6 +30,8 @@ const CONFIG: &str = "config.toml";
 const INDEX: &str = "index.db";
 const INSTALLED: &str = "installed.db";
 const STORAGE: &str = "sqlite";
+/// What the names of files begin with that stand in the config's folder only while they are written.
+const UNFINISHED: [&str; 2] = [".config.toml.", ".index-"];
 /// The cache stands among the sources, but is the host's own.
 const CACHE: &str = "cache";
 /// Accepted in every config, also by a program built without it.
@@ -94,6 +97,7 @@ impl Context {
                 let entered = target.enter_or_make(&wanted, 0o755);
                 let locked = entered.and_then(|place| {
                     let lock = Lock::take(&place.folder, command, options.wait, events)?;
+                    remove_unfinished(&place.folder);
                     Ok((Some(place), Some(lock)))
                 });
                 locked.map_err(|error| without_privilege(error, options))?
@@ -314,6 +318,17 @@ fn read_config(options: &Options, folder: Option<&Place>, shown: &str) -> Result
     }
     let file = place.folder.read(CONFIG).context(named)?;
     Config::parse(&given::text_of(file, MAX_CONFIG_SIZE).context(named)?, shown)
+}
+
+/// Files that a run was writing when it was killed: under the lock nobody writes them now.
+fn remove_unfinished(folder: &Folder) {
+    for name in folder.list().unwrap_or_default() {
+        let is_unfinished = UNFINISHED.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        if is_unfinished {
+            // What stays does no harm, and the next run tries again.
+            let _ = folder.remove_file(&name);
+        }
+    }
 }
 
 /// The first writing command writes the defaults down, so that there is something to edit.

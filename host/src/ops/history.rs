@@ -160,6 +160,9 @@ fn no_longer_kept(id: &TransactionId) -> Error {
 /// # Errors
 /// It cannot be done now; then what is wrong is said, and nothing is lost.
 pub fn recover(options: &Options, events: &dyn Events) -> Result<RecoveredAll> {
-    let context = Context::open(options, Mode::Write { make_root: false }, "recover", events)?;
+    let mode = Mode::Write { make_root: false };
+    let context = Context::open(options, mode, "recover", events)?;
+    // A write of the record that was cut off is taken back by whoever may write.
+    context.storage(mode)?;
     Ok(RecoveredAll { recovered: context.recovered })
 }
