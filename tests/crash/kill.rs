@@ -37,14 +37,16 @@ fn after(reference: &Reference, stage: &Stage, point: usize) -> Verdict {
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         match verdict {
-            // An undo is not what `undo` takes back.
-            Verdict::New if point.is_multiple_of(4) && !stage.command().contains(&"undo".to_owned()) => {
-                undone(stage).map(|()| verdict)
-            }
+            Verdict::New if point.is_multiple_of(4) && is_undoable(stage) => undone(stage).map(|()| verdict),
             other => Ok(other),
         }
     };
     look().unwrap_or_else(Verdict::Torn)
+}
+
+/// Whether `undo` takes the command back: it does not take an undo back unasked, and an index is no transaction.
+fn is_undoable(stage: &Stage) -> bool {
+    !["undo", "sync"].iter().any(|other| stage.command().iter().any(|word| word == other))
 }
 
 /// What was recovered can be taken back like any other transaction.
