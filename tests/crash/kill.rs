@@ -65,7 +65,7 @@ fn c01_install() {
 }
 
 #[test]
-fn c01_c26_upgrade() {
+fn c01_c23_c26_upgrade() {
     sweep(&tool::scene_upgrade(), 40);
 }
 

@@ -22,6 +22,7 @@ mod again;
 mod fault;
 mod features;
 mod kill;
+mod large;
 mod model;
 mod oracle;
 mod power;
