@@ -79,12 +79,23 @@ impl PackageName {
     }
 }
 
+/// Which bytes a package's name may have: an index holds hundreds of thousands of names.
+const IN_A_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'+' | b'.' | b'_' | b'-');
+        byte += 1;
+    }
+    table
+};
+
 impl FromStr for PackageName {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bytes = text.as_bytes();
         let good_first = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
-        let good_rest = bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"@+._-".contains(b));
+        let good_rest = bytes.iter().all(|b| IN_A_NAME[usize::from(*b)]);
         if bytes.len() <= Self::MAX_LEN && good_first && good_rest {
             Ok(Self(text.into()))
         } else {

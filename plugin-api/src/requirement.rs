@@ -80,7 +80,7 @@ impl Requirement {
 impl FromStr for Constraint {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let Some(at) = text.find(['<', '>', '=']) else {
+        let Some(at) = text.bytes().position(|byte| matches!(byte, b'<' | b'>' | b'=')) else {
             return Ok(Self { name: text.trim().parse()?, version: None });
         };
         let (name, rest) = text.split_at(at);

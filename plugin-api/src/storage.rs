@@ -52,6 +52,12 @@ pub trait PackageIndex: Debug + Send {
     fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
     /// The packages that provide this name, the highest serial first.
     fn providing(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
+    /// The packages that answer to this name, be it their own, their alias or one that
+    /// they provide: each once, the highest serial first. One look-up of a solver.
+    ///
+    /// # Errors
+    /// [`StorageErrorKind::Limit`] for more than anybody could choose from.
+    fn answering(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
     /// The releases of this family, the highest serial first; of no family: none.
     fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError>;
     /// Every package, by name.

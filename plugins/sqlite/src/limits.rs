@@ -15,8 +15,10 @@ pub(crate) const DESCRIPTION: usize = 64 << 10;
 pub(crate) const MIRRORS: usize = 64;
 /// One mirror in bytes (M28).
 pub(crate) const MIRROR: usize = 2048;
-/// Requirements, conflicts or provided names of one package (M28).
-pub(crate) const NAMES: usize = 1024;
+/// Requirements, conflicts or provided names of one package (M28); a package of Debian provides 1,603.
+pub(crate) const NAMES: usize = 4096;
+/// Packages that answer to one name: work that grows with each requirement of it (M28, M33).
+pub(crate) const ANSWERS: usize = 4096;
 /// The name of a machine in bytes.
 pub(crate) const ARCH: usize = 32;
 /// Tables and indexes in the schema of an index file (M24).

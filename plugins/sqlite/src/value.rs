@@ -131,11 +131,13 @@ impl<'r> Values<'r> {
         if matches!(text, "" | "[]") {
             return Ok(Vec::new());
         }
-        let texts: Vec<String> = serde_json::from_str(text).map_err(|error| BadValue::new(column, error))?;
-        if texts.len() > most {
-            return Err(BadValue::new(column, format!("{} entries, at most {most}", texts.len())));
+        // Names and requirements need no escapes in JSON, so that their texts lie in it as they are.
+        if text.contains('\\') {
+            let texts: Vec<String> = serde_json::from_str(text).map_err(|error| BadValue::new(column, error))?;
+            return parse_all(column, &texts, most);
         }
-        texts.iter().map(|text| text.parse().map_err(|error| BadValue::new(column, error))).collect()
+        let texts: Vec<&str> = serde_json::from_str(text).map_err(|error| BadValue::new(column, error))?;
+        parse_all(column, &texts, most)
     }
 
     /// Texts between white space, each parsed; NULL is the empty list.
@@ -150,6 +152,17 @@ impl<'r> Values<'r> {
         }
         Ok(words)
     }
+}
+
+fn parse_all<T: FromStr<Err: Display>, S: AsRef<str>>(
+    column: Column,
+    texts: &[S],
+    most: usize,
+) -> Result<Vec<T>, BadValue> {
+    if texts.len() > most {
+        return Err(BadValue::new(column, format!("{} entries, at most {most}", texts.len())));
+    }
+    texts.iter().map(|text| text.as_ref().parse().map_err(|error| BadValue::new(column, error))).collect()
 }
 
 /// A list as [`Values::list`] reads it.

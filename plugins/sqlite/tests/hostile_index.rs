@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use packets_plugin_api::storage::{StorageError, StorageErrorKind, StorageFormat};
+use packets_plugin_api::storage::{IndexEntry, StorageError, StorageErrorKind, StorageFormat};
 use rusqlite::Connection;
 use support::{FORMAT, INDEX_V1, database, entry, index_row, run, whole};
 
@@ -377,9 +377,9 @@ fn m28_volumes() {
         ("65 mirrors", "mirrors = replace(printf('%.65c', 'x'), 'x', 'y ')"),
         ("a mirror of 2049 bytes", "mirrors = printf('%.2049c', 'x')"),
         ("100,000 dependencies", "dependencies = replace(printf('%.100000c', 'x'), 'x', 'y ')"),
-        ("1025 dependencies", "dependencies = replace(printf('%.1025c', 'x'), 'x', 'y ')"),
-        ("1025 requirements", "requires = '[' || replace(printf('%.1024c', 'x'), 'x', '\"y\",') || '\"y\"]'"),
-        ("1025 provided names", "provides = '[' || replace(printf('%.1024c', 'x'), 'x', '\"y\",') || '\"y\"]'"),
+        ("4097 dependencies", "dependencies = replace(printf('%.4097c', 'x'), 'x', 'y ')"),
+        ("4097 requirements", "requires = '[' || replace(printf('%.4096c', 'x'), 'x', '\"y\",') || '\"y\"]'"),
+        ("4097 provided names", "provides = '[' || replace(printf('%.4096c', 'x'), 'x', '\"y\",') || '\"y\"]'"),
     ] {
         let start = Instant::now();
         bad_row(home.path(), &format!("M28 {case}"), change);
@@ -388,4 +388,57 @@ fn m28_volumes() {
     let file = sample(home.path());
     fs::File::options().write(true).open(&file).unwrap().set_len((1 << 30) + 4096).unwrap();
     assert_eq!(FORMAT.open_index(&file).unwrap_err().kind, StorageErrorKind::Limit, "M28 a file of a gigabyte");
+}
+
+#[test]
+fn m24_provided_names_that_the_packages_do_not_say() {
+    let home = tempfile::tempdir().unwrap();
+    let mut provider = entry("provider");
+    provider.provides = vec!["virtual".parse().unwrap()];
+    let written = |case: &str, sql: &str| {
+        let file = home.path().join(case);
+        FORMAT.write_index(&file, &[provider.clone(), entry("other")]).unwrap();
+        run(&file, sql);
+        file
+    };
+    for (case, sql) in [
+        ("left out", "DELETE FROM provided"),
+        ("too many", "INSERT INTO provided VALUES('ghost', 2)"),
+        ("another", "UPDATE provided SET name = 'ghost'"),
+        ("of nobody", "INSERT INTO provided VALUES('ghost', 99)"),
+    ] {
+        let error = FORMAT.verify_index(&written(case, sql)).expect_err(case);
+        assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {case}: {}", whole(&error));
+    }
+    let lying = FORMAT.open_index(&written("lying", "INSERT INTO provided VALUES('ghost', 2)")).unwrap();
+    let error = lying.answering(&"ghost".parse().unwrap()).unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {}", whole(&error));
+    let other = "DROP TABLE provided; CREATE TABLE provided(name TEXT, serial INTEGER CHECK (serial > 0));";
+    refused("M24 of another shape", &written("other shape", other));
+}
+
+#[test]
+fn an_index_without_the_table_of_provided_names_is_looked_through() {
+    let home = tempfile::tempdir().unwrap();
+    let row = index_row("a");
+    let provides = "ALTER TABLE packages ADD COLUMN provides TEXT; UPDATE packages SET provides = '[\"b\",\"bc\"]';";
+    let file = database(home.path(), "v1 and a column", &format!("{INDEX_V1}{row}{provides}"));
+    let index = FORMAT.open_index(&file).unwrap();
+    for (asked, count) in [("a", 1), ("b", 1), ("bc", 1), ("c", 0)] {
+        assert_eq!(index.answering(&asked.parse().unwrap()).unwrap().len(), count, "{asked}");
+    }
+    let file = database(home.path(), "v1", &format!("{INDEX_V1}{row}"));
+    let index = FORMAT.open_index(&file).unwrap();
+    assert_eq!(index.answering(&"a".parse().unwrap()).unwrap().len(), 1);
+    assert_eq!(index.answering(&"b".parse().unwrap()).unwrap(), []);
+}
+
+#[test]
+fn m33_a_name_that_everybody_answers_to() {
+    let home = tempfile::tempdir().unwrap();
+    let named = |at: usize| IndexEntry { alias: Some("all".parse().unwrap()), ..entry(&format!("p{at}")) };
+    let file = home.path().join("index.db");
+    FORMAT.write_index(&file, &(0..4097).map(named).collect::<Vec<_>>()).unwrap();
+    let error = FORMAT.open_index(&file).unwrap().answering(&"all".parse().unwrap()).unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Limit, "M33 {}", whole(&error));
 }

@@ -64,6 +64,11 @@ fn what_is_written_is_found(format: &dyn StorageFormat, file: &Path) {
     assert_eq!(names(&providing("golang")), ["A-go", "go1.24"], "the highest serial first, and no part of a name");
     assert_eq!(names(&providing("golan")), Vec::<&str>::new());
     assert_eq!(names(&providing("gofmt")), ["go1.24"]);
+    let answering = |text: &str| must("answering", index.answering(&name(text)));
+    assert_eq!(names(&answering("golang")), ["A-go", "go1.24"], "what provides it, the highest serial first");
+    assert_eq!(names(&answering("go")), ["go1.24", "go1.23"], "what has it as its alias");
+    assert_eq!(answering("zlib"), [entries[2].clone()], "what has it as its name, once");
+    assert_eq!(names(&answering("golan")), Vec::<&str>::new(), "and no part of a name");
     let releases = |family: &Family| must("family", index.family(family));
     assert_eq!(names(&releases(&family("go-family"))), ["go1.24", "go1.23"]);
     assert_eq!(releases(&Family::none()), [], "of no family: none");

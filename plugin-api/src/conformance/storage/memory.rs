@@ -201,6 +201,13 @@ impl PackageIndex for MemoryIndex {
         Ok(self.find(|entry| entry.provides.contains(name)))
     }
 
+    fn answering(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
+        let answers = |entry: &IndexEntry| {
+            entry.name == *name || entry.alias.as_ref() == Some(name) || entry.provides.contains(name)
+        };
+        Ok(self.find(answers))
+    }
+
     fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError> {
         Ok(self.find(|entry| entry.family.matches(family)))
     }

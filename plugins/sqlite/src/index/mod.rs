@@ -15,6 +15,7 @@ use rusqlite::{Connection, Params};
 use crate::failure::Subject;
 use crate::limits;
 use crate::open::{self, Clock};
+use schema::Shape;
 pub(crate) use verify::verify;
 pub(crate) use write::write;
 
@@ -23,8 +24,28 @@ pub(crate) struct IndexDb {
     subject: Subject,
     connection: Connection,
     clock: Clock,
-    /// `SELECT` with the columns of [`entry::SELECTED`], up to `FROM packages`.
+    /// `SELECT` with all columns of an entry, up to `FROM packages`.
     select: String,
+    /// The same for the row of one serial.
+    row: String,
+    /// The statement that finds the rows which provide a name.
+    providing: &'static str,
+    /// Whether the file has the table [`schema::PROVIDED`].
+    provided: bool,
+}
+
+const NAMED: &str = "SELECT serial FROM packages WHERE realname = ?1";
+const ALIASED: &str = "SELECT serial FROM packages WHERE name = ?1";
+const OF_FAMILY: &str = "SELECT serial FROM packages WHERE family = ?1";
+
+/// By key where the file has the table for it; else every row is looked at: such an index is
+/// not of our writing. A name needs no escape in JSON.
+fn providing(shape: &Shape) -> &'static str {
+    match (shape.provided, shape.columns.iter().any(|column| column == "provides")) {
+        (true, _) => "SELECT serial FROM provided WHERE name = ?1",
+        (false, true) => "SELECT serial FROM packages WHERE instr(provides, '\"' || ?1 || '\"')",
+        (false, false) => "SELECT serial FROM packages WHERE ?1 IS NULL",
+    }
 }
 
 impl IndexDb {
@@ -40,20 +61,21 @@ impl IndexDb {
             Some(_) => {}
         }
         let (connection, clock) = open::foreign(&subject, file)?;
-        let columns = schema::check(&subject, &connection)?;
-        let select = entry::select(&columns);
-        Ok(Self { subject, connection, clock, select })
+        let shape = schema::check(&subject, &connection)?;
+        let select = entry::select(&shape.columns);
+        let row = format!("{select} WHERE serial = ?1");
+        Ok(Self { subject, connection, clock, select, row, providing: providing(&shape), provided: shape.provided })
     }
 
-    /// Hands every entry that `rest` of the statement selects to `each`, in order.
+    /// Hands every entry that the statement selects to `each`, in order.
     fn each(
         &self,
-        rest: &str,
+        statement: &str,
         parameters: impl Params,
         mut each: impl FnMut(IndexEntry) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let failed = self.subject.failed("read");
-        let mut statement = self.connection.prepare_cached(&format!("{}{rest}", self.select)).map_err(&failed)?;
+        let mut statement = self.connection.prepare_cached(statement).map_err(&failed)?;
         let mut rows = statement.query(parameters).map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
             each(entry::parse(&self.subject, row)?)?;
@@ -61,25 +83,37 @@ impl IndexDb {
         Ok(())
     }
 
-    /// The entries that `rest` of the statement selects.
-    fn find(&self, rest: &str, parameters: impl Params) -> Result<Vec<IndexEntry>, StorageError> {
-        self.clock.start(limits::QUERY_TIME);
-        let mut entries = Vec::new();
-        self.each(rest, parameters, |entry| {
-            entries.push(entry);
-            Ok(())
-        })?;
-        Ok(entries)
-    }
-
-    /// The rows that meet a condition, the highest serial first.
+    /// The rows whose serials these statements find for a value, each once, the highest serial
+    /// first, at most so many.
     ///
-    /// The condition finds their numbers, by an index where the file has one; the rows
-    /// are then read from the table alone, so that an index that disagrees with the
-    /// table cannot mix the values of two rows.
-    fn look_up(&self, condition: &str, value: &str) -> Result<Vec<IndexEntry>, StorageError> {
-        let rest = format!(" WHERE serial IN (SELECT serial FROM packages WHERE {condition}) ORDER BY serial DESC");
-        self.find(&rest, [value])
+    /// The serials come from an index where the file has one; the rows are then read from
+    /// the table alone, so that an index that disagrees with the table cannot mix the values
+    /// of two rows.
+    fn look_up(&self, statements: &[&str], value: &str, most: usize) -> Result<Vec<IndexEntry>, StorageError> {
+        self.clock.start(limits::QUERY_TIME);
+        let failed = self.subject.failed("read");
+        let mut serials: Vec<i64> = Vec::new();
+        for statement in statements {
+            let mut statement = self.connection.prepare_cached(statement).map_err(&failed)?;
+            let mut rows = statement.query([value]).map_err(&failed)?;
+            while let Some(row) = rows.next().map_err(&failed)? {
+                serials.push(row.get(0).map_err(&failed)?);
+            }
+        }
+        serials.sort_unstable_by_key(|serial| std::cmp::Reverse(*serial));
+        serials.dedup();
+        if serials.len() > most {
+            let why = format!("more than {most} packages answer to \"{value}\"");
+            return Err(self.subject.error(StorageErrorKind::Limit, "use").because(why));
+        }
+        let mut entries = Vec::with_capacity(serials.len());
+        for serial in serials {
+            self.each(&self.row, [serial], |entry| {
+                entries.push(entry);
+                Ok(())
+            })?;
+        }
+        Ok(entries)
     }
 
     /// `entries`, if the file's own look-up tables did not lie: each is what was asked for.
@@ -99,34 +133,48 @@ impl IndexDb {
 
 impl PackageIndex for IndexDb {
     fn package(&self, name: &PackageName) -> Result<Option<IndexEntry>, StorageError> {
-        let found = self.look_up("realname = ?1", name.as_str())?;
+        let found = self.look_up(&[NAMED], name.as_str(), usize::MAX)?;
         Ok(self.as_asked(found, |entry| entry.name == *name)?.pop())
     }
 
     fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
-        let mut found = self.look_up("name = ?1", alias.as_str())?;
+        let mut found = self.look_up(&[ALIASED], alias.as_str(), usize::MAX)?;
         found.retain(|entry| entry.name != *alias);
         self.as_asked(found, |entry| entry.alias.as_ref() == Some(alias))
     }
 
     fn providing(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
-        // A name needs no escape in JSON. The index of the column alone answers this, and
-        // only what provides anything stands in the part of it that is searched.
-        let mut found = self.look_up("provides > '' AND instr(provides, ?1)", &format!("\"{name}\""))?;
+        let mut found = self.look_up(&[self.providing], name.as_str(), usize::MAX)?;
         found.retain(|entry| entry.provides.contains(name));
         Ok(found)
+    }
+
+    fn answering(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
+        let mut found = self.look_up(&[NAMED, ALIASED, self.providing], name.as_str(), limits::ANSWERS)?;
+        let answers = |entry: &IndexEntry| {
+            entry.name == *name || entry.alias.as_ref() == Some(name) || entry.provides.contains(name)
+        };
+        if !self.provided {
+            found.retain(answers);
+        }
+        self.as_asked(found, answers)
     }
 
     fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError> {
         if family.is_none() {
             return Ok(Vec::new());
         }
-        let found = self.look_up("family = ?1", family.as_str())?;
+        let found = self.look_up(&[OF_FAMILY], family.as_str(), usize::MAX)?;
         self.as_asked(found, |entry| entry.family == *family)
     }
 
     fn all(&self) -> Result<Vec<IndexEntry>, StorageError> {
-        let mut all = self.find(" ORDER BY serial", [])?;
+        self.clock.start(limits::QUERY_TIME);
+        let mut all = Vec::new();
+        self.each(&format!("{} ORDER BY serial", self.select), [], |entry| {
+            all.push(entry);
+            Ok(())
+        })?;
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
     }

@@ -1,8 +1,9 @@
 //! Reading an index once from end to end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use packets_plugin_api::storage::{IndexSummary, StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{IndexEntry, IndexSummary, StorageError, StorageErrorKind};
 
 use super::IndexDb;
 use crate::limits;
@@ -18,15 +19,64 @@ fn verify_within(file: &Path, most: u64) -> Result<IndexSummary, StorageError> {
     index.clock.start(limits::VERIFY_TIME);
     pages(&index)?;
     let mut packages = 0;
-    index.each(" ORDER BY serial", [], |_| {
+    let mut provided = Provided::new(&index);
+    index.each(&format!("{} ORDER BY serial", index.select), [], |entry| {
         packages += 1;
+        provided.check(&entry)?;
         if packages > most {
             let why = format!("more than {most} packages");
             return Err(index.subject.error(StorageErrorKind::Limit, "use").because(why));
         }
         Ok(())
     })?;
+    provided.finish()?;
     Ok(IndexSummary { packages })
+}
+
+/// The table of provided names must say what the rows say: a row that it leaves out
+/// would be one that no look-up finds.
+struct Provided<'a> {
+    index: &'a IndexDb,
+    found: i64,
+}
+
+impl<'a> Provided<'a> {
+    fn new(index: &'a IndexDb) -> Self {
+        Self { index, found: 0 }
+    }
+
+    fn check(&mut self, entry: &IndexEntry) -> Result<(), StorageError> {
+        if !self.index.provided || entry.provides.is_empty() {
+            return Ok(());
+        }
+        let failed = self.index.subject.failed("verify");
+        let sql = "SELECT 1 FROM provided WHERE name = ?1 AND serial = ?2";
+        let mut statement = self.index.connection.prepare_cached(sql).map_err(&failed)?;
+        for name in entry.provides.iter().collect::<BTreeSet<_>>() {
+            if !statement.exists((name.as_str(), entry.serial.cast_signed())).map_err(&failed)? {
+                return Err(self.differs());
+            }
+            self.found += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), StorageError> {
+        if !self.index.provided {
+            return Ok(());
+        }
+        let count = "SELECT count(*) FROM provided";
+        let rows: i64 = self
+            .index
+            .connection
+            .query_row(count, [], |row| row.get(0))
+            .map_err(self.index.subject.failed("verify"))?;
+        if rows == self.found { Ok(()) } else { Err(self.differs()) }
+    }
+
+    fn differs(&self) -> StorageError {
+        self.index.subject.corrupt("the table \"provided\" does not say what the packages say")
+    }
 }
 
 /// Every page, every record, and that the look-up tables hold what the rows hold
@@ -87,10 +137,11 @@ mod tests {
     fn m25_the_clock_stops_a_query() {
         let home = tempfile::tempdir().unwrap();
         let index = IndexDb::open(&index(home.path(), 5000)).unwrap();
+        let slow = format!("{} ORDER BY description, serial", index.select);
         index.clock.start(Duration::ZERO);
-        let error = index.each(" ORDER BY description, serial", [], |_| Ok(())).unwrap_err();
+        let error = index.each(&slow, [], |_| Ok(())).unwrap_err();
         assert_eq!(error.kind, StorageErrorKind::Limit, "M25 {error}");
         index.clock.start(Duration::from_secs(60));
-        index.each(" ORDER BY description, serial", [], |_| Ok(())).unwrap();
+        index.each(&slow, [], |_| Ok(())).unwrap();
     }
 }
