@@ -13,7 +13,7 @@ use super::{InstallRequest, Options, Outcome};
 use crate::error::{Error, Result};
 use crate::given::{self, Given};
 use crate::manifest;
-use crate::plan::{self, ByName, Candidate, Known, Plan, Problem, Resolver, Selection, Wanted};
+use crate::plan::{self, Candidate, Known, Plan, Problem, Resolver, Selection, Solver, Wanted};
 use crate::report::{Event, Events};
 
 /// Installs what was asked for, with what it needs.
@@ -102,11 +102,14 @@ pub(super) fn select(
 ) -> Result<Plan> {
     let leaving =
         replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
-    let mut chosen = ByName.resolve(&Problem { goals, installed, leaving }, known)?;
-    for one in &mut chosen {
+    let problem = Problem { goals, installed, leaving, kept: unchanged.clone() };
+    let mut resolution = Solver::default().resolve(&problem, known)?;
+    for one in &mut resolution.chosen {
         loose.complete(&mut one.candidate)?;
     }
-    Plan::install(command, Selection { chosen, replaced, unchanged }, installed)
+    let mut selection = Selection { chosen: resolution.chosen, replaced, unchanged };
+    selection.replaced.extend(resolution.replaced);
+    Plan::install(command, selection, installed)
 }
 
 pub(super) fn mode(options: &Options) -> Mode {

@@ -115,6 +115,10 @@ pub trait Catalogue {
     fn aliased(&self, alias: &PackageName) -> Result<Vec<Candidate>>;
     /// Those that provide this name, the highest serial first.
     fn providing(&self, name: &PackageName) -> Result<Vec<Candidate>>;
+    /// All that answer to this name, each once: the one of that name, then those with this
+    /// alias, then those that provide it; of each kind those that are in no index, then the
+    /// highest serial, first.
+    fn answering(&self, name: &PackageName) -> Result<Vec<Candidate>>;
     /// The releases of this family, the highest serial first.
     fn family(&self, family: &Family) -> Result<Vec<Candidate>>;
     /// Names like this one, for a hint.
@@ -171,6 +175,20 @@ impl Catalogue for Known {
 
     fn providing(&self, name: &PackageName) -> Result<Vec<Candidate>> {
         self.both(|candidate| candidate.provides.contains(name), |index| index.providing(name))
+    }
+
+    fn answering(&self, name: &PackageName) -> Result<Vec<Candidate>> {
+        let answers = |candidate: &Candidate| {
+            candidate.name == *name || candidate.alias.as_ref() == Some(name) || candidate.provides.contains(name)
+        };
+        let mut found = self.both(answers, |index| index.answering(name))?;
+        // The order within a kind stays.
+        found.sort_by_key(|candidate| match candidate.alias.as_ref() {
+            _ if candidate.name == *name => 0,
+            Some(alias) if alias == name => 1,
+            _ => 2,
+        });
+        Ok(found)
     }
 
     fn family(&self, family: &Family) -> Result<Vec<Candidate>> {

@@ -2,12 +2,15 @@
 
 mod candidate;
 mod goals;
+mod limits;
 mod outcome;
 mod removal;
 mod resolve;
+mod solver;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use packets_plugin_api::ident::{Digest, PackageName};
@@ -19,7 +22,8 @@ pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
 pub use goals::{Wanted, find_goal, find_installed, is_same_release, newest_release};
 pub use outcome::stays_whole;
 pub use removal::removal;
-pub use resolve::{ByName, Chosen, Problem, Resolver, for_this_machine};
+pub use resolve::{Chosen, Problem, Resolution, Resolver, for_this_machine};
+pub use solver::Solver;
 
 use crate::error::{Error, Result};
 
@@ -122,15 +126,18 @@ impl Plan {
     /// A candidate whose file has no digest yet.
     pub fn install(command: &'static str, selection: Selection, installed: &[InstalledPackage]) -> Result<Self> {
         let mut install = Vec::with_capacity(selection.chosen.len());
+        let mut old_of: HashMap<&PackageName, Vec<&InstalledPackage>> = HashMap::new();
+        for old in installed {
+            let replacing = selection.replaced.iter().filter(|(gone, _)| *gone == old.name).map(|(_, by)| by);
+            for by in replacing.chain([&old.name]) {
+                old_of.entry(by).or_default().push(old);
+            }
+        }
         for Chosen { candidate, reason } in selection.chosen {
             let sha256 = candidate.digest.ok_or_else(|| {
                 Error::new(crate::error::ErrorKind::Bug, format!("{} was planned before it was packed", candidate.name))
             })?;
-            let is_replaced = |old: &&InstalledPackage| {
-                old.name == candidate.name
-                    || selection.replaced.iter().any(|(gone, by)| *gone == old.name && *by == candidate.name)
-            };
-            let old: Vec<&InstalledPackage> = installed.iter().filter(is_replaced).collect();
+            let old = old_of.remove(&candidate.name).unwrap_or_default();
             let same_release = |old: &&InstalledPackage| old.name == candidate.name && old.version == candidate.version;
             let action = match old.as_slice() {
                 [] => Action::Install,

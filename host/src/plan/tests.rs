@@ -4,11 +4,11 @@ use packets_plugin_api::storage::{InstalledPackage, Reason};
 
 use super::*;
 
-fn name(text: &str) -> PackageName {
+pub(super) fn name(text: &str) -> PackageName {
     text.parse().unwrap()
 }
 
-fn candidate(text: &str, requires: &[&str]) -> Candidate {
+pub(super) fn candidate(text: &str, requires: &[&str]) -> Candidate {
     let (base, version) = text.split_once('=').unwrap_or((text, "1"));
     Candidate {
         name: name(base),
@@ -28,7 +28,7 @@ fn candidate(text: &str, requires: &[&str]) -> Candidate {
     }
 }
 
-fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
+pub(super) fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
     let like = candidate(text, requires);
     InstalledPackage {
         name: like.name,
@@ -46,62 +46,6 @@ fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
         installed_at: 0,
         installed_size: 0,
     }
-}
-
-fn solve(goals: &[&str], known: Vec<Candidate>, installed: &[InstalledPackage]) -> Result<Vec<String>> {
-    let known = Known { loose: known, ..Known::default() };
-    let goals = goals.iter().map(|goal| find_goal(&name(goal), &known, &Wanted::Refuse)).collect::<Result<_>>()?;
-    let problem = Problem { goals, installed, leaving: Vec::new() };
-    let chosen = ByName.resolve(&problem, &known)?;
-    Ok(chosen.into_iter().map(|one| one.candidate.name.to_string()).collect())
-}
-
-#[test]
-fn needs_come_first_and_only_where_missing() {
-    let known = vec![candidate("a", &["b", "c"]), candidate("b", &["d"]), candidate("c", &["d"]), candidate("d", &[])];
-    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["d", "b", "c", "a"]);
-    assert_eq!(solve(&["a"], known, &[installed("d", &[])]).unwrap(), ["b", "c", "a"]);
-}
-
-#[test]
-fn m33_cycles_and_long_chains_end() {
-    let known = vec![candidate("a", &["b"]), candidate("b", &["a"]), candidate("s", &["s"])];
-    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["b", "a"]);
-    assert_eq!(solve(&["s"], known, &[]).unwrap(), ["s"]);
-    let chain: Vec<Candidate> = (0..5000)
-        .map(|i| {
-            candidate(
-                &format!("p{i}"),
-                if i < 4999 { vec![format!("p{}", i + 1)] } else { vec![] }
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .as_slice(),
-            )
-        })
-        .collect();
-    assert_eq!(solve(&["p0"], chain, &[]).unwrap().len(), 5000);
-}
-
-#[test]
-fn alternatives_provides_and_versions() {
-    let mut mta = candidate("postfix", &[]);
-    mta.provides = vec![name("mail")];
-    let known = vec![candidate("a", &["exim | mail"]), mta, candidate("b", &["lib>=2"]), candidate("lib=1.9", &[])];
-    assert_eq!(solve(&["a"], known.clone(), &[]).unwrap(), ["postfix", "a"]);
-    let error = solve(&["b"], known, &[]).unwrap_err();
-    assert_eq!(error.message(), "cannot install b: it needs lib>=2, and no known package is that");
-}
-
-#[test]
-fn conflicts_and_what_stays_behind() {
-    let mut a = candidate("a", &[]);
-    a.conflicts = vec!["b".parse().unwrap()];
-    let error = solve(&["a"], vec![a], &[installed("b", &[])]).unwrap_err();
-    assert!(error.message().contains("a cannot stand beside b"), "{error}");
-    let error =
-        solve(&["b"], vec![candidate("b=2", &[])], &[installed("b=1", &[]), installed("user", &["b=1"])]).unwrap_err();
-    assert!(error.message().contains("the installed user needs b=1"), "{error}");
 }
 
 #[test]
