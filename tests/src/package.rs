@@ -47,6 +47,13 @@ impl Package {
             .remove(&format!("os.remove(path_join(packets_bin_dir, '{name}'))"))
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
