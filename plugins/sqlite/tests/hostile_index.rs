@@ -149,6 +149,7 @@ fn survives(file: &Path) -> bool {
         index.package(&name("package-7")).is_ok(),
         index.aliased(&name("alias-9")).is_ok(),
         index.providing(&name("provided-11")).is_ok(),
+        index.answering(&name("package-7")).is_ok(),
         index.family(&"family-3".parse().unwrap()).is_ok(),
         index.all().is_ok(),
     ];
@@ -211,17 +212,17 @@ fn m26_truncations_and_lies_in_the_header() {
 fn m26_an_index_that_lies_about_its_table() {
     let home = tempfile::tempdir().unwrap();
     let file = sample(home.path());
-    // The look-up tables of name and family change places.
+    // The look-up tables of realname and family change places.
     run(
         &file,
         "PRAGMA writable_schema=ON;
          UPDATE sqlite_schema SET rootpage = (SELECT sum(rootpage) FROM sqlite_schema
-           WHERE name IN ('packages_name', 'packages_family')) - rootpage
-         WHERE name IN ('packages_name', 'packages_family');",
+           WHERE name IN ('sqlite_autoindex_packages_1', 'packages_family')) - rootpage
+         WHERE name IN ('sqlite_autoindex_packages_1', 'packages_family');",
     );
     assert_eq!(FORMAT.verify_index(&file).unwrap_err().kind, StorageErrorKind::Corrupt);
     let index = FORMAT.open_index(&file).unwrap();
-    let found = index.aliased(&"family-3".parse().unwrap());
+    let found = index.package(&"family-3".parse().unwrap());
     assert_eq!(found.unwrap_err().kind, StorageErrorKind::Corrupt, "a look-up that leads elsewhere is noticed");
 }
 
@@ -391,7 +392,7 @@ fn m28_volumes() {
 }
 
 #[test]
-fn m24_provided_names_that_the_packages_do_not_say() {
+fn m24_names_that_the_packages_do_not_say() {
     let home = tempfile::tempdir().unwrap();
     let mut provider = entry("provider");
     provider.provides = vec!["virtual".parse().unwrap()];
@@ -402,23 +403,23 @@ fn m24_provided_names_that_the_packages_do_not_say() {
         file
     };
     for (case, sql) in [
-        ("left out", "DELETE FROM provided"),
-        ("too many", "INSERT INTO provided VALUES('ghost', 2)"),
-        ("another", "UPDATE provided SET name = 'ghost'"),
-        ("of nobody", "INSERT INTO provided VALUES('ghost', 99)"),
+        ("left out", "DELETE FROM answers WHERE name = 'virtual'"),
+        ("too many", "INSERT INTO answers VALUES('ghost', 2)"),
+        ("another", "UPDATE answers SET name = 'ghost' WHERE name = 'other'"),
+        ("of nobody", "INSERT INTO answers VALUES('ghost', 99)"),
     ] {
         let error = FORMAT.verify_index(&written(case, sql)).expect_err(case);
         assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {case}: {}", whole(&error));
     }
-    let lying = FORMAT.open_index(&written("lying", "INSERT INTO provided VALUES('ghost', 2)")).unwrap();
+    let lying = FORMAT.open_index(&written("lying", "INSERT INTO answers VALUES('ghost', 2)")).unwrap();
     let error = lying.answering(&"ghost".parse().unwrap()).unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {}", whole(&error));
-    let other = "DROP TABLE provided; CREATE TABLE provided(name TEXT, serial INTEGER CHECK (serial > 0));";
+    let other = "DROP TABLE answers; CREATE TABLE answers(name TEXT, serial INTEGER CHECK (serial > 0));";
     refused("M24 of another shape", &written("other shape", other));
 }
 
 #[test]
-fn an_index_without_the_table_of_provided_names_is_looked_through() {
+fn an_index_without_the_table_of_names_is_looked_through() {
     let home = tempfile::tempdir().unwrap();
     let row = index_row("a");
     let provides = "ALTER TABLE packages ADD COLUMN provides TEXT; UPDATE packages SET provides = '[\"b\",\"bc\"]';";

@@ -78,6 +78,11 @@ fn requires(values: Values<'_>) -> Result<Vec<Requirement>, BadValue> {
     Ok(names.into_iter().map(Requirement::of).collect())
 }
 
+/// The names that an entry answers to; one may be there twice.
+pub(super) fn names(entry: &IndexEntry) -> impl Iterator<Item = &PackageName> {
+    [&entry.name].into_iter().chain(&entry.alias).chain(&entry.provides)
+}
+
 /// What the types leave open. It holds for what is read and for what is written.
 pub(super) fn check(entry: &IndexEntry) -> Result<(), BadValue> {
     let acts = |text: &str| text.chars().any(acts_on_terminal);

@@ -28,23 +28,26 @@ pub(crate) struct IndexDb {
     select: String,
     /// The same for the row of one serial.
     row: String,
-    /// The statement that finds the rows which provide a name.
-    providing: &'static str,
-    /// Whether the file has the table [`schema::PROVIDED`].
-    provided: bool,
+    /// The statements that find the serials of the rows which answer to a name.
+    answering: &'static [&'static str],
+    /// Whether the file has the table [`schema::ANSWERS`].
+    answers: bool,
 }
 
 const NAMED: &str = "SELECT serial FROM packages WHERE realname = ?1";
 const ALIASED: &str = "SELECT serial FROM packages WHERE name = ?1";
+/// A name needs no escape in JSON.
+const PROVIDING: &str = "SELECT serial FROM packages WHERE instr(provides, '\"' || ?1 || '\"')";
+const ANSWERING: &str = "SELECT serial FROM answers WHERE name = ?1";
 const OF_FAMILY: &str = "SELECT serial FROM packages WHERE family = ?1";
 
-/// By key where the file has the table for it; else every row is looked at: such an index is
-/// not of our writing. A name needs no escape in JSON.
-fn providing(shape: &Shape) -> &'static str {
-    match (shape.provided, shape.columns.iter().any(|column| column == "provides")) {
-        (true, _) => "SELECT serial FROM provided WHERE name = ?1",
-        (false, true) => "SELECT serial FROM packages WHERE instr(provides, '\"' || ?1 || '\"')",
-        (false, false) => "SELECT serial FROM packages WHERE ?1 IS NULL",
+/// By one key where the file has the table for it; else every row is looked at: such an index
+/// is not of our writing.
+fn answering(shape: &Shape) -> &'static [&'static str] {
+    match (shape.answers, shape.columns.iter().any(|column| column == "provides")) {
+        (true, _) => &[ANSWERING],
+        (false, true) => &[NAMED, ALIASED, PROVIDING],
+        (false, false) => &[NAMED, ALIASED],
     }
 }
 
@@ -64,7 +67,7 @@ impl IndexDb {
         let shape = schema::check(&subject, &connection)?;
         let select = entry::select(&shape.columns);
         let row = format!("{select} WHERE serial = ?1");
-        Ok(Self { subject, connection, clock, select, row, providing: providing(&shape), provided: shape.provided })
+        Ok(Self { subject, connection, clock, select, row, answering: answering(&shape), answers: shape.answers })
     }
 
     /// Hands every entry that the statement selects to `each`, in order.
@@ -116,6 +119,11 @@ impl IndexDb {
         Ok(entries)
     }
 
+    fn all_answering(&self, name: &PackageName, most: usize) -> Result<Vec<IndexEntry>, StorageError> {
+        let found = self.look_up(self.answering, name.as_str(), most)?;
+        self.as_asked(found, |entry| entry::names(entry).any(|own| own == name))
+    }
+
     /// `entries`, if the file's own look-up tables did not lie: each is what was asked for.
     fn as_asked(
         &self,
@@ -138,26 +146,19 @@ impl PackageIndex for IndexDb {
     }
 
     fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
-        let mut found = self.look_up(&[ALIASED], alias.as_str(), usize::MAX)?;
-        found.retain(|entry| entry.name != *alias);
-        self.as_asked(found, |entry| entry.alias.as_ref() == Some(alias))
+        let mut found = self.all_answering(alias, usize::MAX)?;
+        found.retain(|entry| entry.alias.as_ref() == Some(alias));
+        Ok(found)
     }
 
     fn providing(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
-        let mut found = self.look_up(&[self.providing], name.as_str(), usize::MAX)?;
+        let mut found = self.all_answering(name, usize::MAX)?;
         found.retain(|entry| entry.provides.contains(name));
         Ok(found)
     }
 
     fn answering(&self, name: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
-        let mut found = self.look_up(&[NAMED, ALIASED, self.providing], name.as_str(), limits::ANSWERS)?;
-        let answers = |entry: &IndexEntry| {
-            entry.name == *name || entry.alias.as_ref() == Some(name) || entry.provides.contains(name)
-        };
-        if !self.provided {
-            found.retain(answers);
-        }
-        self.as_asked(found, answers)
+        self.all_answering(name, limits::ANSWERS)
     }
 
     fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError> {

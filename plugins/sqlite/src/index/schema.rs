@@ -29,25 +29,25 @@ const TYPES: [&str; 12] = [
     "TIMESTAMP",
 ];
 
-/// The table that leads from a provided name to the rows that provide it: what the
-/// column `provides` holds, by key. Only in this spelling.
-pub(super) const PROVIDED: &str =
-    "CREATE TABLE provided(name TEXT NOT NULL, serial INTEGER NOT NULL, PRIMARY KEY(name, serial)) WITHOUT ROWID";
+/// The table that leads from a name to the rows that answer to it: their own name, their alias,
+/// what they provide. One look-up instead of three. Only in this spelling.
+pub(super) const ANSWERS: &str =
+    "CREATE TABLE answers(name TEXT NOT NULL, serial INTEGER NOT NULL, PRIMARY KEY(name, serial)) WITHOUT ROWID";
 
 /// What a file has of what an index may have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// The names of the columns of `packages`.
     pub(super) columns: Vec<String>,
-    /// Whether there is the table of [`PROVIDED`].
-    pub(super) provided: bool,
+    /// Whether there is the table of [`ANSWERS`].
+    pub(super) answers: bool,
 }
 
 /// Checks the schema.
 ///
 /// Allowed are the table `packages` with v1's columns and any others that only
 /// hold values, the indexes that SQLite makes for UNIQUE, named indexes of plain
-/// columns, the counter of AUTOINCREMENT, and [`PROVIDED`].
+/// columns, the counter of AUTOINCREMENT, and [`ANSWERS`].
 pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape, StorageError> {
     let failed = subject.failed("read");
     let refuse = |name: &str, why: &str| {
@@ -59,7 +59,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
         .map_err(&failed)?;
     let mut rows = statement.query([]).map_err(&failed)?;
     let mut columns: Option<Vec<String>> = None;
-    let mut provided = false;
+    let mut answers = false;
     while let Some(row) = rows.next().map_err(&failed)? {
         let (name, kind, table, sql) = parse_row(subject, row, 0, |values| {
             Ok((
@@ -74,7 +74,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
                 columns = Some(table_columns(sql).map_err(|why| refuse(name, &why))?);
             }
             ("table", "sqlite_sequence", "sqlite_sequence", Some("CREATE TABLE sqlite_sequence(name,seq)")) => {}
-            ("table", "provided", "provided", Some(PROVIDED)) => provided = true,
+            ("table", "answers", "answers", Some(ANSWERS)) => answers = true,
             ("index", _, "packages", None) if name.starts_with("sqlite_autoindex_packages_") => {}
             ("index", _, "packages", Some(sql)) => {
                 let columns = columns.as_deref().unwrap_or_default();
@@ -84,7 +84,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
         }
     }
     let columns = columns.ok_or_else(|| subject.corrupt("it has no table \"packages\""))?;
-    Ok(Shape { columns, provided })
+    Ok(Shape { columns, answers })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use packets_plugin_api::storage::{IndexEntry, IndexSummary, StorageError, StorageErrorKind};
 
-use super::IndexDb;
+use super::{IndexDb, entry};
 use crate::limits;
 use crate::value::{Column, parse_row};
 
@@ -19,40 +19,40 @@ fn verify_within(file: &Path, most: u64) -> Result<IndexSummary, StorageError> {
     index.clock.start(limits::VERIFY_TIME);
     pages(&index)?;
     let mut packages = 0;
-    let mut provided = Provided::new(&index);
+    let mut answers = Answers::new(&index);
     index.each(&format!("{} ORDER BY serial", index.select), [], |entry| {
         packages += 1;
-        provided.check(&entry)?;
+        answers.check(&entry)?;
         if packages > most {
             let why = format!("more than {most} packages");
             return Err(index.subject.error(StorageErrorKind::Limit, "use").because(why));
         }
         Ok(())
     })?;
-    provided.finish()?;
+    answers.finish()?;
     Ok(IndexSummary { packages })
 }
 
-/// The table of provided names must say what the rows say: a row that it leaves out
+/// The table of answers must say what the rows say: a row that it leaves out
 /// would be one that no look-up finds.
-struct Provided<'a> {
+struct Answers<'a> {
     index: &'a IndexDb,
     found: i64,
 }
 
-impl<'a> Provided<'a> {
+impl<'a> Answers<'a> {
     fn new(index: &'a IndexDb) -> Self {
         Self { index, found: 0 }
     }
 
     fn check(&mut self, entry: &IndexEntry) -> Result<(), StorageError> {
-        if !self.index.provided || entry.provides.is_empty() {
+        if !self.index.answers {
             return Ok(());
         }
         let failed = self.index.subject.failed("verify");
-        let sql = "SELECT 1 FROM provided WHERE name = ?1 AND serial = ?2";
+        let sql = "SELECT 1 FROM answers WHERE name = ?1 AND serial = ?2";
         let mut statement = self.index.connection.prepare_cached(sql).map_err(&failed)?;
-        for name in entry.provides.iter().collect::<BTreeSet<_>>() {
+        for name in entry::names(entry).collect::<BTreeSet<_>>() {
             if !statement.exists((name.as_str(), entry.serial.cast_signed())).map_err(&failed)? {
                 return Err(self.differs());
             }
@@ -62,10 +62,10 @@ impl<'a> Provided<'a> {
     }
 
     fn finish(self) -> Result<(), StorageError> {
-        if !self.index.provided {
+        if !self.index.answers {
             return Ok(());
         }
-        let count = "SELECT count(*) FROM provided";
+        let count = "SELECT count(*) FROM answers";
         let rows: i64 = self
             .index
             .connection
@@ -75,7 +75,7 @@ impl<'a> Provided<'a> {
     }
 
     fn differs(&self) -> StorageError {
-        self.index.subject.corrupt("the table \"provided\" does not say what the packages say")
+        self.index.subject.corrupt("the table \"answers\" does not say what the packages say")
     }
 }
 

@@ -79,7 +79,7 @@ fn fill(connection: &mut Connection, entries: &[IndexEntry]) -> rusqlite::Result
     let supply = Supply::new(&offers);
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("../schema/index.sql"))?;
-    transaction.execute_batch(schema::PROVIDED)?;
+    transaction.execute_batch(schema::ANSWERS)?;
     {
         let mut insert = transaction.prepare(INSERT)?;
         for (serial, entry) in (1_i64..).zip(entries) {
@@ -106,21 +106,21 @@ fn fill(connection: &mut Connection, entries: &[IndexEntry]) -> rusqlite::Result
             ])?;
         }
     }
-    fill_provided(&transaction, entries)?;
+    fill_answers(&transaction, entries)?;
     transaction.execute_batch(include_str!("../schema/index_lookups.sql"))?;
     transaction.commit()
 }
 
 /// Sorted, so that each page is written once.
-fn fill_provided(connection: &Connection, entries: &[IndexEntry]) -> rusqlite::Result<()> {
+fn fill_answers(connection: &Connection, entries: &[IndexEntry]) -> rusqlite::Result<()> {
     let of = |(serial, entry)| {
         let entry: &IndexEntry = entry;
-        entry.provides.iter().map(move |name| (name.as_str(), serial))
+        entry::names(entry).map(move |name| (name.as_str(), serial))
     };
     let mut pairs: Vec<(&str, i64)> = (1_i64..).zip(entries).flat_map(of).collect();
     pairs.sort_unstable();
     pairs.dedup();
-    let mut insert = connection.prepare("INSERT INTO provided(name, serial) VALUES (?1, ?2)")?;
+    let mut insert = connection.prepare("INSERT INTO answers(name, serial) VALUES (?1, ?2)")?;
     for pair in pairs {
         insert.execute(pair)?;
     }

@@ -1,3 +1,2 @@
--- Made when all rows are in.
-CREATE INDEX packages_name ON packages(name);
+-- Made when all rows are in. Names are found by the table `answers`.
 CREATE INDEX packages_family ON packages(family);
