@@ -1,6 +1,7 @@
 //! How long a plan takes in the index of Debian's whole archive: medians of whole processes,
 //! each beside the floor of a plan that needs nothing. `cargo bench -p packets-tests --bench solver`.
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "it lays out its own folders")]
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use packets_tests::{TestEnvironment, workspace};
 
 #[path = "../solver/debian.rs"]
 mod debian;
+#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../solver/model.rs"]
 mod model;
 

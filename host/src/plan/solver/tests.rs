@@ -353,6 +353,19 @@ fn entry(text: &str) -> IndexEntry {
 }
 
 #[test]
+fn m33_other_software_of_the_same_name_takes_no_place() {
+    let known = [candidate("app", &["lib>=2"]), other("lib=2", &[]).release("foreign", 9)];
+    refused(
+        &["app"],
+        &known,
+        &[installed("lib=1", &[]).release("own", 1)],
+        "cannot install app: lib 2 would take the place of the installed lib 1\n\
+         \x20 app 1 needs lib>=2\n\
+         \x20 hint: `packets sync` fetches the newest index",
+    );
+}
+
+#[test]
 fn m33_cycles_self_dependencies_and_self_conflicts() {
     let known = [
         candidate("a", &["b"]),

@@ -330,7 +330,7 @@ impl<'a> World<'a> {
     }
 
     /// The releases that may take the place of an installed package, the best first: what its
-    /// name means now, then the newer ones of its family.
+    /// name means now, then the newer ones of its family. Of another family, it is other software.
     pub(super) fn successors(&self, package: &InstalledPackage) -> Result<Vec<MemberId>> {
         if self.kept.contains(&package.name) {
             return Ok(Vec::new());
@@ -340,8 +340,11 @@ impl<'a> World<'a> {
         let is_newer = |release: &Candidate| own.as_ref().is_none_or(|own| release.serial > own.serial);
         let newer: Vec<Candidate> =
             releases.into_iter().filter(|release| release.name != package.name && is_newer(release)).collect();
+        let same = |own: &Candidate| package.family.is_none() || own.family == package.family;
+        let is_release = |own: &Candidate| own.version >= package.version && same(own);
+        let own = own.filter(is_release);
         let mut found = Vec::new();
-        for candidate in own.into_iter().filter(|own| own.version >= package.version).chain(newer) {
+        for candidate in own.into_iter().chain(newer) {
             if self.is_eligible(&candidate) {
                 let id = self.state.borrow_mut().admit(candidate, self.limits.packages)?;
                 found.push(id);
