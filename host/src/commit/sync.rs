@@ -1,5 +1,6 @@
 //! What must be on the disk before the next state begins.
 
+use std::io;
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::{Folder, Kind};
@@ -14,17 +15,21 @@ pub(super) const ONE_BY_ONE: usize = 64;
 pub(super) fn staged(folders: &[Staged], entries: usize) -> Result<()> {
     let named = |staged: &Staged| format!("cannot make {} durable", staged.path.absolute());
     for staged in folders {
-        if entries > ONE_BY_ONE {
-            staged.folder.sync_file_system().context(|| named(staged))?;
-        } else {
-            tree(&staged.folder).context(|| named(staged))?;
-        }
+        let synced = match entries > ONE_BY_ONE {
+            true => staged.folder.sync_file_system(),
+            false => tree(&staged.folder).or_else(|error| match error.kind() {
+                // A package may bring what its owner, who is not root, may not open.
+                io::ErrorKind::PermissionDenied => staged.folder.sync_file_system(),
+                _ => Err(error),
+            }),
+        };
+        synced.context(|| named(staged))?;
     }
     Ok(())
 }
 
 /// Files first, then the folder that names them.
-fn tree(folder: &Folder) -> std::io::Result<()> {
+fn tree(folder: &Folder) -> io::Result<()> {
     for name in folder.list()? {
         match folder.stat(&name)?.map(|stat| stat.kind) {
             Some(Kind::Folder) => tree(&folder.open(&name)?)?,
