@@ -1,12 +1,12 @@
 //! How long a plan takes in the index of Debian's whole archive: medians of whole processes,
 //! each beside the floor of a plan that needs nothing. `cargo bench -p packets-tests --bench solver`.
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "it lays out its own folders")]
+#![expect(clippy::unwrap_used, reason = "it lays out its own folders")]
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use packets_tests::{TestEnvironment, workspace};
+use packets_tests::TestEnvironment;
 
 #[path = "../solver/debian.rs"]
 mod debian;
@@ -17,7 +17,7 @@ mod model;
 const RUNS: usize = 40;
 
 fn main() {
-    let Some(archive) = debian::archive(&workspace().join("target")) else {
+    let Some(archive) = debian::archive() else {
         println!("apt has no lists of Debian's archive here");
         return;
     };

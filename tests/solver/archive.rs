@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use packets_tests::{TestEnvironment, skip, workspace};
+use packets_tests::{TestEnvironment, skip};
 
 use super::debian::{self, Archive};
 use super::model::Model;
 
 fn archive() -> Option<Archive> {
-    let archive = debian::archive(&workspace().join("target"));
+    let archive = debian::archive();
     if archive.is_none() {
         skip("apt has no lists of Debian's archive here");
     }

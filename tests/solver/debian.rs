@@ -8,8 +8,7 @@
 //! - The family is the package's own name: the archive has one release of each.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use packets_plugin_api::ident::{Digest, PackageName};
@@ -17,6 +16,7 @@ use packets_plugin_api::requirement::{Constraint, Requirement};
 use packets_plugin_api::storage::{IndexEntry, StorageFormat};
 use packets_plugin_api::version::Version;
 use packets_plugin_sqlite::SqliteFormat;
+use tempfile::TempDir;
 
 /// The text of apt's list of the archive; none where this machine has none.
 fn list() -> Option<String> {
@@ -154,26 +154,20 @@ fn constraint(text: &str) -> String {
     }
 }
 
-/// The archive, and the index of it.
+/// The archive, and the index of it, which goes when this goes.
 pub(crate) struct Archive {
     pub(crate) file: PathBuf,
     pub(crate) entries: Vec<IndexEntry>,
+    _folder: TempDir,
 }
 
-/// The archive of this machine's lists, with its index below `target`; it is written where it is
-/// not there yet. None where apt has no lists.
-pub(crate) fn archive(target: &Path) -> Option<Archive> {
-    let list = list()?;
-    let entries = Source::read(&list).entries();
-    let folder = target.join("debian");
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("index.db");
-    // Several tests may come here at once; each writes its own and the last one stays.
-    let own = tempfile::tempdir_in(&folder).unwrap();
-    let new = own.path().join("index.db");
-    SqliteFormat.write_index(&new, &entries).unwrap();
-    fs::rename(&new, &file).unwrap();
-    Some(Archive { file, entries })
+/// The archive of this machine's lists. None where apt has no lists.
+pub(crate) fn archive() -> Option<Archive> {
+    let entries = Source::read(&list()?).entries();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index.db");
+    SqliteFormat.write_index(&file, &entries).unwrap();
+    Some(Archive { file, entries, _folder: folder })
 }
 
 #[test]
