@@ -1,12 +1,15 @@
 //! What failed on which thing; the cause and the hint apart; the kind decides the exit code.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 use packets_plugin_api::fetch::{FetchError, FetchErrorKind};
 use packets_plugin_api::hook::HookError;
 use packets_plugin_api::ident::{ParseError, acts_on_terminal};
 use packets_plugin_api::storage::{StorageError, StorageErrorKind};
+
+/// What helps on a full disk.
+const MAKE_ROOM: &str = "`packets cache clean` frees what is kept: fetched packages, and what `undo` needs";
 
 /// The kinds of failure, each with an exit code of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,10 @@ impl Error {
             // Some libraries say the same thing again one layer deeper.
             if !self.causes.last().is_some_and(|last| text.ends_with(last.as_str())) {
                 self.causes.push(text);
+            }
+            let io = cause.downcast_ref::<io::Error>();
+            if io.is_some_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+                self.hints.push(MAKE_ROOM.to_owned());
             }
             next = cause.source();
         }

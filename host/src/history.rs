@@ -1,5 +1,6 @@
 //! Finished transactions whose displaced files are kept, so that they can be undone.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 
 use packets_hook_runtime::folder::{Folder, Kind as FileKind, Rename};
@@ -100,7 +101,7 @@ pub(crate) fn free(root: &Folder, state: &Place, id: &TransactionId) -> Result<b
 fn finish_freeing(root: &Folder, state: &Place, freeing: &Folder, id: &TransactionId) -> Result<bool> {
     let named = || format!("cannot free what transaction {id} displaced");
     let is_left = match decision_in(freeing, id) {
-        Ok(Some(decision)) => commit::free(root, &decision)?,
+        Ok(Some(decision)) => commit::free(root, &decision).map_err(|error| error.within(named()))?,
         Ok(None) => false,
         Err(error) if error.kind() == ErrorKind::Integrity => {
             quarantine(freeing, OsStr::new(id.as_str()), state).context(named)?;
@@ -148,7 +149,7 @@ fn expired(state: &Place, storage: &dyn Storage, wanted: &History, now: u64) -> 
     // Negative: for ever.
     let longest = u64::try_from(wanted.days).map_or(u64::MAX, |days| days.saturating_mul(DAY));
     let is_wanted = |(place, time): (usize, u64)| place < wanted.keep && now.saturating_sub(time) <= longest;
-    let place_of = |id: &TransactionId| past.iter().position(|row| row.id == *id).map(|at| (at, past[at].time));
-    kept.retain(|id| !place_of(id).is_some_and(is_wanted));
+    let places: HashMap<_, _> = past.iter().enumerate().map(|(place, row)| (&row.id, (place, row.time))).collect();
+    kept.retain(|id| !places.get(id).copied().is_some_and(is_wanted));
     Ok(kept)
 }

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// The signal that came; 0: none.
 static CAME: AtomicI32 = AtomicI32::new(0);
-/// Whether a decision has fallen, after which nothing is interrupted.
+/// Whether nothing is interrupted: a decision has fallen, or a recovery is at work.
 static DECIDED: Mutex<bool> = Mutex::new(false);
 /// What is cleared where work does not see in time that it is to end.
 static TO_CLEAR: Mutex<Option<Clear>> = Mutex::new(None);
@@ -107,6 +107,19 @@ pub(crate) fn decide(decide: impl FnOnce() -> Result<()>) -> Result<()> {
     decide()?;
     *decided = true;
     Ok(())
+}
+
+/// Does what no signal may cut short: one that comes meanwhile is seen afterwards.
+pub(crate) fn shield<T>(work: impl FnOnce() -> T) -> T {
+    let shielded = |is: bool| *DECIDED.lock().unwrap_or_else(PoisonError::into_inner) = is;
+    shielded(true);
+    let done = work();
+    shielded(false);
+    match CAME.load(Ordering::SeqCst) {
+        0 => {}
+        signal => drop(thread::spawn(move || end_after_grace(signal))),
+    }
+    done
 }
 
 fn interrupted(signal: i32) -> Error {

@@ -23,6 +23,7 @@ mod fault;
 mod features;
 mod kill;
 mod large;
+mod meanwhile;
 mod model;
 mod oracle;
 mod power;

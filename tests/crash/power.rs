@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use packets_tests::crash::{
-    Act, Call, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, copy_image, new_image,
+    Act, Call, FileSystem, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, copy_image,
     recover, recovers_once, say, strike, tool, with_own_mounts,
 };
 use packets_tests::{TestEnvironment, skip};
+
+/// ext4 as it is mounted everywhere.
+const PLAIN: (FileSystem, &str) = (FileSystem::Ext4, "");
 
 /// A root on a disk whose power can be cut.
 struct Machine {
@@ -24,11 +27,11 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(scene: &Scene, options: &'static str) -> Result<Self, String> {
+    fn new(scene: &Scene, kind: FileSystem, options: &'static str) -> Result<Self, String> {
         let environment = TestEnvironment::in_memory();
         let file = |name: &str| environment.place().join(name);
         let (base, disk, rest) = (file("base.img"), file("disk.img"), file("rest.img"));
-        new_image(&base, 24).ok_or("needs mkfs.ext4")?;
+        kind.make(&base)?;
         let mounted = Mounted::image(&base, &environment.root(), options)?;
         let _ = fs::remove_dir(environment.at("lost+found"));
         let stage = scene.stage_in(environment);
@@ -107,9 +110,9 @@ fn on_a_disk_of_its_own(test: impl FnOnce() + Send) {
     }
 }
 
-fn sweep(scene: &Scene, options: &'static str, sample: usize) {
+fn sweep(scene: &Scene, (kind, options): (FileSystem, &'static str), sample: usize) {
     let began = Instant::now();
-    let mut machine = match Machine::new(scene, options) {
+    let mut machine = match Machine::new(scene, kind, options) {
         Ok(machine) => machine,
         Err(why) => return skip(&why),
     };
@@ -144,7 +147,7 @@ fn sweep(scene: &Scene, options: &'static str, sample: usize) {
         drop(mounted);
     }
     let options = if options.is_empty() { "default" } else { options };
-    tally.report(&format!("power cut {} on ext4, {options}, {syncs} syncs", scene.name), began);
+    tally.report(&format!("power cut {} on {kind}, {options}, {syncs} syncs", scene.name), began);
 }
 
 fn reference(machine: &mut Machine) -> Reference {
@@ -171,22 +174,22 @@ fn after(reference: &Reference, stage: &Stage, is_done: bool) -> Verdict {
 
 #[test]
 fn c04_c07_c08_install() {
-    on_a_disk_of_its_own(|| sweep(&tool::scene_install(), "", 12));
+    on_a_disk_of_its_own(|| sweep(&tool::scene_install(), PLAIN, 12));
 }
 
 #[test]
 fn c04_c07_c08_upgrade() {
-    on_a_disk_of_its_own(|| sweep(&tool::scene_upgrade(), "", 16));
+    on_a_disk_of_its_own(|| sweep(&tool::scene_upgrade(), PLAIN, 16));
 }
 
 #[test]
 fn c04_c07_c08_remove() {
-    on_a_disk_of_its_own(|| sweep(&tool::scene_remove(), "", 8));
+    on_a_disk_of_its_own(|| sweep(&tool::scene_remove(), PLAIN, 8));
 }
 
 #[test]
 fn c04_c07_c08_undo() {
-    on_a_disk_of_its_own(|| sweep(&tool::scene_undo(), "", 8));
+    on_a_disk_of_its_own(|| sweep(&tool::scene_undo(), PLAIN, 8));
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn c04_c22_recovery() {
     on_a_disk_of_its_own(|| {
         let began = Instant::now();
         let scene = tool::scene_upgrade();
-        let mut machine = match Machine::new(&scene, "") {
+        let mut machine = match Machine::new(&scene, FileSystem::Ext4, "") {
             Ok(machine) => machine,
             Err(why) => return skip(&why),
         };
@@ -227,8 +230,24 @@ fn c04_on_other_kinds_of_journal() {
     }
     on_a_disk_of_its_own(|| {
         for options in ["data=writeback", "nodelalloc"] {
-            sweep(&tool::scene_install(), options, 0);
-            sweep(&tool::scene_upgrade(), options, 0);
+            sweep(&tool::scene_install(), (FileSystem::Ext4, options), 0);
+            sweep(&tool::scene_upgrade(), (FileSystem::Ext4, options), 0);
         }
+    });
+}
+
+#[test]
+fn c04_on_xfs() {
+    on_a_disk_of_its_own(|| {
+        sweep(&tool::scene_upgrade(), (FileSystem::Xfs, ""), 8);
+        sweep(&tool::scene_undo(), (FileSystem::Xfs, ""), 4);
+    });
+}
+
+#[test]
+fn c04_on_btrfs() {
+    on_a_disk_of_its_own(|| {
+        sweep(&tool::scene_upgrade(), (FileSystem::Btrfs, ""), 8);
+        sweep(&tool::scene_undo(), (FileSystem::Btrfs, ""), 4);
     });
 }

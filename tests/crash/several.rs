@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use packets_tests::crash::{
-    Act, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, new_image, readers, recover,
+    Act, FileSystem, Kind, Mounted, Points, Reference, Scene, Stage, Tally, Verdict, can_trace, readers, recover,
     recovers_once, strike, tool, with_own_mounts,
 };
 use packets_tests::{Package, TestEnvironment, skip};
@@ -16,7 +16,7 @@ fn mounts(environment: &TestEnvironment) -> Vec<Mounted> {
         all.push(Mounted::memory(&at(path), "size=16m,mode=755"));
     }
     let image = environment.place().join("share.img");
-    if new_image(&image, 16).is_some()
+    if FileSystem::Ext4.make(&image).is_ok()
         && let Ok(mounted) = Mounted::image(&image, &at("usr/share"), "")
     {
         std::fs::remove_dir(at("usr/share/lost+found")).unwrap();
@@ -114,7 +114,7 @@ fn with_packages_apart(scene: &Scene) -> (Machine, std::path::PathBuf) {
     let environment = TestEnvironment::in_memory();
     let mut mounts = vec![Mounted::memory(&environment.root(), "size=32m,mode=755")];
     let image = environment.place().join("packages.img");
-    new_image(&image, 16).unwrap();
+    FileSystem::Ext4.make(&image).unwrap();
     mounts.push(Mounted::image(&image, &environment.at("opt/packets"), "").unwrap());
     std::fs::remove_dir(environment.at("opt/packets/lost+found")).unwrap();
     mounts.reverse();
@@ -142,6 +142,48 @@ fn c16_a_file_system_that_is_not_mounted() {
         mounts.insert(0, Mounted::image(&image, &stage.environment().at("opt/packets"), "").unwrap());
         stage.environment().run(&["recover", "--no-wait"]).ok();
         assert_eq!(reference.judge(&stage), Verdict::New);
+        drop(mounts);
+    });
+}
+
+/// The packages' folder was moved to another file system while an installed package has files of the administrator's:
+/// they cannot follow by a rename, and are neither lost nor left unsaid.
+#[test]
+fn c16_the_packages_folder_is_another_now() {
+    with_mounts(|| {
+        let environment = TestEnvironment::in_memory();
+        let mounts = [
+            Mounted::memory(&environment.root(), "size=32m,mode=755"),
+            Mounted::memory(&environment.at("srv"), "size=32m,mode=755"),
+        ];
+        environment.prime();
+        environment.install(&Package::program("tool", "1")).ok();
+        environment.put("opt/packets/tool/data/mine", "mine\n");
+        environment.put("opt/packets/tool/data/more/mine too", "mine too\n");
+        let config = environment.read("etc/packets/config.toml");
+        environment.put("etc/packets/config.toml", &config.replace("\"/opt/packets\"", "\"/srv/packets\""));
+        let upgraded = environment.run(&[
+            "install",
+            "--json",
+            Package::program("tool", "2").write(&environment.work()).to_str().unwrap(),
+        ]);
+        let kept = upgraded.ok().json()["kept"].as_array().unwrap().clone();
+        assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 2\n");
+        assert!(environment.exists("srv/packets/tool/data/name") && !environment.exists("opt/packets/tool"));
+        for (file, text) in [("mine", "mine\n"), ("more/mine too", "mine too\n")] {
+            let carried = environment.at(&format!("srv/packets/tool/data/{file}"));
+            let told = kept.iter().filter_map(|one| one["now"].as_str()).map(|now| {
+                let path = environment.at(now);
+                if path.is_dir() { path.join("mine too") } else { path }
+            });
+            let found = told
+                .chain([carried])
+                .find(|path| path.file_name() == std::path::Path::new(file).file_name() && path.exists());
+            assert_eq!(std::fs::read_to_string(found.unwrap()).unwrap(), text, "{kept:?}");
+        }
+        environment.run(&["cache", "clean"]).ok();
+        let paths = packets_tests::Snapshot::of(&environment.root()).paths();
+        assert_eq!(paths.iter().filter(|path| path.contains("/mine")).count(), 2, "{paths:?}");
         drop(mounts);
     });
 }

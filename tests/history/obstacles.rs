@@ -77,6 +77,30 @@ fn c18_an_immutable_file_in_the_old_tree_goes_out_of_the_way() {
     assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n");
 }
 
+/// What cannot be deleted is told, stops nothing else, and goes as soon as it can.
+#[test]
+fn c18_what_is_kept_and_cannot_be_deleted() {
+    let environment = installed();
+    for version in ["2", "3"] {
+        environment.install(&release(version)).ok();
+    }
+    let history = environment.run(&["history", "--json"]).ok().json();
+    let oldest = history[1]["id"].as_str().unwrap();
+    let file = format!("opt/packets/.packets/{oldest}/old/tool/data/name");
+    {
+        let Some(_set) = Attribute::set(&environment, &file, "i") else { return };
+        environment.run(&["cache", "clean"]).fails(7).says(oldest).says("Operation not permitted");
+        assert!(environment.exists(&file));
+        let left = environment.run(&["cache", "list", "--json"]).ok().json();
+        assert!(left["transactions"].as_array().unwrap().is_empty(), "all others are free: {left}");
+        // Nobody undoes what is half gone, and work goes on.
+        environment.run(&["undo", oldest]).fails(1).says("no longer kept");
+        environment.install(&release("4")).ok().says(oldest);
+    }
+    environment.run(&["cache", "clean"]).ok();
+    assert!(!environment.exists(&format!("opt/packets/.packets/{oldest}")));
+}
+
 #[test]
 fn c18_a_mount_point() {
     if !is_root() {

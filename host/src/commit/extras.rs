@@ -20,8 +20,8 @@ pub(super) struct Extra {
 }
 
 /// The paths on record that lie in a package's folder, as seen from it.
-fn recorded(files: &[FileRecord], folder: &RelPath) -> HashSet<RelPath> {
-    files.iter().filter_map(|file| file.path.strip_prefix(folder)).collect()
+fn recorded<'a>(files: impl IntoIterator<Item = &'a FileRecord>, folder: &RelPath) -> HashSet<RelPath> {
+    files.into_iter().filter_map(|file| file.path.strip_prefix(folder)).collect()
 }
 
 /// What is not on record in a package's folder, which stands at `name` in `parent` and has `folder` for its path
@@ -75,7 +75,12 @@ impl Search<'_> {
 
 /// Removes what is on record from a tree that is out of use, and the tree where nothing else is in it;
 /// true when something of the administrator's is left.
-pub(super) fn prune(parent: &Folder, name: &str, files: &[FileRecord], folder: &RelPath) -> Result<bool> {
+pub(super) fn prune<'a>(
+    parent: &Folder,
+    name: &str,
+    files: impl IntoIterator<Item = &'a FileRecord>,
+    folder: &RelPath,
+) -> Result<bool> {
     let named = || format!("cannot clear the old {name}");
     match parent.stat(name).context(named)? {
         None => return Ok(false),
@@ -88,6 +93,7 @@ pub(super) fn prune(parent: &Folder, name: &str, files: &[FileRecord], folder: &
     for path in paths {
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { continue };
         let Ok(folder) = tree.walk(&above) else { continue };
+        let named = || format!("cannot delete {path} of it");
         match folder.stat(name).context(named)? {
             // Not empty: something of the administrator's is in it.
             Some(stat) if stat.kind == Kind::Folder => drop(folder.remove_folder(name)),

@@ -1,6 +1,6 @@
 //! One staging folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use packets_plugin_api::relpath::RelPath;
 
 use super::extras;
 use crate::error::{Context, Result};
-use crate::journal::{Decision, FolderId, Kind, Step};
+use crate::journal::{Decision, FolderId, Kind, Put, Step};
 use crate::target::is_no_folder;
 
 /// The folder below the packages' folder that holds the staging folders.
@@ -162,8 +162,8 @@ pub(super) fn remove_reverted(folders: &[Staged], decision: &Decision) -> Result
     Ok(is_left)
 }
 
-/// Deletes what a finished transaction displaced. What the administrator had put into a package's tree
-/// stays; true then.
+/// Deletes what a finished transaction displaced. What the administrator had put into a package's tree, or into
+/// another folder before that was displaced, stays; true then.
 pub(crate) fn free(root: &Folder, decision: &Decision) -> Result<bool> {
     let mut is_left = false;
     for id in &decision.places {
@@ -171,14 +171,7 @@ pub(crate) fn free(root: &Folder, decision: &Decision) -> Result<bool> {
         let Some(staged) = Staged::find(root, id).context(named)? else { continue };
         let mut left_here = false;
         for name in staged.displaced().context(named)? {
-            let old = staged.old().context(named)?;
-            let row = decision.before.installed.iter().find(|row| name == row.package.name.as_str());
-            match row {
-                Some(row) => {
-                    left_here |= extras::prune(old, row.package.name.as_str(), &row.files, &row.package.folder)?;
-                }
-                None => old.remove_tree(&name).context(named)?,
-            }
+            left_here |= free_one(&staged, &name, decision)?;
         }
         if !left_here {
             staged.remove()?;
@@ -186,4 +179,33 @@ pub(crate) fn free(root: &Folder, decision: &Decision) -> Result<bool> {
         is_left |= left_here;
     }
     Ok(is_left)
+}
+
+fn free_one(staged: &Staged, name: &OsStr, decision: &Decision) -> Result<bool> {
+    let named = || format!("cannot clear the staging folder {}", staged.path.absolute());
+    let old = staged.old().context(named)?;
+    let row = decision.before.installed.iter().find(|row| name == row.package.name.as_str());
+    if let Some(row) = row {
+        return extras::prune(old, row.package.name.as_str(), &row.files, &row.package.folder);
+    }
+    if old.stat(name).context(named)?.is_none_or(|stat| Kind::from(stat.kind) != Kind::Folder) {
+        return old.remove_tree(name).context(named).map(|()| false);
+    }
+    match name.to_str().and_then(|name| Some((name, where_it_stood(staged, name, decision)?))) {
+        Some((name, path)) => {
+            let files = decision.before.installed.iter().flat_map(|row| &row.files);
+            extras::prune(old, name, files.filter(|file| file.path.starts_with(&path)), &path)
+        }
+        // Nobody knows what it is.
+        None => Ok(true),
+    }
+}
+
+/// Where stood what waits in `old/` by that name.
+fn where_it_stood(staged: &Staged, name: &str, decision: &Decision) -> Option<RelPath> {
+    let old = staged.old_path().ok()?;
+    let is_it =
+        |put: &&Put| put.old.as_ref().is_some_and(|it| it.name == name && decision.folders[it.folder].path == old);
+    let put = decision.steps.iter().filter_map(Step::as_put).find(is_it)?;
+    decision.folders[put.at.folder].path.child(&put.at.name).ok()
 }

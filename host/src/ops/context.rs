@@ -128,7 +128,8 @@ impl Context {
     fn recover(&mut self, mode: Mode, give_up: bool, events: &dyn Events) -> Result<()> {
         let Some(state) = self.state_to_read()? else { return Ok(()) };
         let on_failure = if give_up { OnFailure::GiveUp } else { OnFailure::Stop };
-        self.recovered = recover::recover(self.target.root(), &state, || self.storage(mode), on_failure)?;
+        let recover = || recover::recover(self.target.root(), &state, || self.storage(mode), on_failure);
+        self.recovered = interrupt::shield(recover)?;
         for one in &self.recovered {
             let how = match one.result {
                 Ended::Finished => "has been finished",

@@ -1,5 +1,7 @@
 //! `history`, `undo` and `recover`.
 
+use std::collections::{HashMap, HashSet};
+
 use packets_plugin_api::ident::TransactionId;
 use packets_plugin_api::storage::{Storage, TransactionRow};
 use serde::Serialize;
@@ -24,6 +26,17 @@ pub struct Past {
     pub undone_by: Option<TransactionId>,
     /// Whether what it displaced is kept.
     pub can_undo: bool,
+    /// The transaction that holds what must come back when this one is taken back: itself, or where it was undone
+    /// and brought back, the last that did so.
+    #[serde(skip)]
+    holder: TransactionId,
+}
+
+/// A transaction that took another one back.
+struct Taker {
+    id: TransactionId,
+    stands: bool,
+    holder: TransactionId,
 }
 
 /// What `undo` did, or would do.
@@ -60,32 +73,25 @@ pub fn history(options: &Options, events: &dyn Events) -> Result<Vec<Past>> {
 
 fn past(context: &Context, storage: &dyn Storage) -> Result<Vec<Past>> {
     // Who may not look there can undo nothing either.
-    let kept = match context.state_to_read()? {
-        Some(state) => history::kept(&state).unwrap_or_default(),
-        None => Vec::new(),
+    let kept: HashSet<TransactionId> = match context.state_to_read()? {
+        Some(state) => history::kept(&state).unwrap_or_default().into_iter().collect(),
+        None => HashSet::new(),
     };
-    let rows = storage.history(history::MOST)?;
-    let mut all: Vec<Past> = Vec::with_capacity(rows.len());
-    for row in rows {
+    let mut takers: HashMap<TransactionId, Taker> = HashMap::new();
+    let mut all = Vec::new();
+    for row in storage.history(history::MOST)? {
         // Newest first: whatever takes this one back has been seen.
-        let by = all.iter().find(|later| later.undone_by.is_none() && later.row.undoes.as_ref() == Some(&row.id));
-        let undone_by = by.map(|later| later.row.id.clone());
-        let can_undo = undone_by.is_none() && kept.contains(holder(&row.id, &all));
-        all.push(Past { row, undone_by, can_undo });
+        let taker = takers.get(&row.id);
+        let undone_by = taker.filter(|taker| taker.stands).map(|taker| taker.id.clone());
+        let holder = taker.map_or_else(|| row.id.clone(), |taker| taker.holder.clone());
+        if let Some(undoes) = &row.undoes {
+            let taker = Taker { id: row.id.clone(), stands: undone_by.is_none(), holder: holder.clone() };
+            takers.insert(undoes.clone(), taker);
+        }
+        let can_undo = undone_by.is_none() && kept.contains(&holder);
+        all.push(Past { row, undone_by, can_undo, holder });
     }
     Ok(all)
-}
-
-/// The transaction that holds what must come back when this one is taken back: itself, or where it was undone and
-/// brought back, the last that did so. `later`: those since, newest first.
-fn holder<'a>(id: &'a TransactionId, later: &'a [Past]) -> &'a TransactionId {
-    let mut holder = id;
-    for past in later.iter().rev() {
-        if past.row.undoes.as_ref() == Some(holder) {
-            holder = &past.row.id;
-        }
-    }
-    holder
 }
 
 /// Takes a transaction back: the newest that stands and is no undo itself, or the one that is named.
@@ -96,7 +102,7 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
     let context = Context::open(options, mode(options), "undo", events)?;
     let mut storage = context.storage(mode(options))?;
     let all = past(&context, storage.as_ref())?;
-    let undone = holder(choose(id, &all)?, &all).clone();
+    let undone = choose(id, &all)?.holder.clone();
     let kept = match context.state_to_read()? {
         Some(state) => history::decision(&state, &undone).map_err(|error| without_privilege(error, options))?,
         None => None,
@@ -130,13 +136,12 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
     Ok(Undone { undone, id, summary, committed: true, kept: taken_back.kept })
 }
 
-fn choose<'a>(id: Option<&'a TransactionId>, all: &'a [Past]) -> Result<&'a TransactionId> {
+fn choose<'a>(id: Option<&'a TransactionId>, all: &'a [Past]) -> Result<&'a Past> {
     let Some(id) = id else {
         let stands = |past: &&Past| past.undone_by.is_none() && past.row.undoes.is_none();
         return all
             .iter()
             .find(stands)
-            .map(|past| &past.row.id)
             .ok_or_else(|| Error::request("there is nothing to undo").hint("`packets history` lists what was done"));
     };
     let past = all.iter().find(|past| past.row.id == *id).ok_or_else(|| {
@@ -145,7 +150,7 @@ fn choose<'a>(id: Option<&'a TransactionId>, all: &'a [Past]) -> Result<&'a Tran
     match &past.undone_by {
         Some(by) => Err(Error::request(format!("transaction {id} was undone already"))
             .hint(format!("`packets undo {by}` undoes that"))),
-        None => Ok(&past.row.id),
+        None => Ok(past),
     }
 }
 

@@ -84,17 +84,57 @@ impl Drop for Mounted {
     }
 }
 
-/// An empty ext4 of so many MiB in a file, with a journal; nothing where the machine cannot make one.
-pub fn new_image(image: &Path, mebibytes: u64) -> Option<()> {
-    let mkfs = on_path("mkfs.ext4")?;
-    fs::File::create(image).unwrap().set_len(mebibytes << 20).unwrap();
-    let mut command = Command::new(mkfs);
-    command.args(["-q", "-F", "-b", "4096", "-I", "256", "-N", "4096", "-J", "size=4", "-m", "0"]);
-    let output =
-        command.args(["-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard"]).arg(image).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{output:?}");
-    Some(())
+/// A file system with a journal of some kind, in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    /// With a journal of 4 MiB.
+    Ext4,
+    /// With a log of 8 MiB.
+    Xfs,
+    /// With data and metadata mixed, as it is on small disks.
+    Btrfs,
+}
+
+impl FileSystem {
+    /// The program that makes it, and its arguments.
+    fn maker(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ext4 => (
+                "mkfs.ext4",
+                "-q -F -b 4096 -I 256 -N 4096 -J size=4 -m 0 \
+                 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,nodiscard",
+            ),
+            Self::Xfs => ("mkfs.xfs", "-q -K -l size=8m --unsupported"),
+            Self::Btrfs => ("mkfs.btrfs", "-q -K --mixed -m single -d single"),
+        }
+    }
+
+    /// Its size in MiB, which is as small as it may be.
+    fn size(self) -> u64 {
+        match self {
+            Self::Ext4 => 24,
+            Self::Xfs | Self::Btrfs => 64,
+        }
+    }
+
+    /// Makes an empty one.
+    ///
+    /// # Errors
+    /// What this machine lacks.
+    pub fn make(self, image: &Path) -> Result<(), String> {
+        let (name, arguments) = self.maker();
+        let program = on_path(name).ok_or_else(|| format!("needs {name}"))?;
+        fs::File::create(image).unwrap().set_len(self.size() << 20).unwrap();
+        let output = Command::new(program).args(arguments.split_whitespace()).arg(image).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.maker().0.trim_start_matches("mkfs."))
+    }
 }
 
 /// Copies an image, holes as holes.

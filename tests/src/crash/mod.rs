@@ -11,7 +11,7 @@ pub mod tool;
 pub(crate) mod tracer;
 
 pub use calls::Kind;
-pub use disk::{Mounted, copy_image, new_image, with_own_mounts};
+pub use disk::{FileSystem, Mounted, copy_image, with_own_mounts};
 pub use expected::{Reference, Verdict};
 pub use scene::{Scene, Stage};
 pub use state::{State, leftovers};

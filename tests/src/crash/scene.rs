@@ -120,6 +120,14 @@ impl Stage {
     pub fn began(&self) -> i128 {
         self.began
     }
+    /// Commands of the environment are run by these words from here on.
+    pub fn run_environment_by(&mut self, words: Vec<String>) {
+        self.environment.run_by(words);
+    }
+    /// The root alone.
+    pub fn into_environment(self) -> TestEnvironment {
+        self.environment
+    }
     /// The words of its command.
     pub fn command(&self) -> &[String] {
         &self.command
