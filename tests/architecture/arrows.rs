@@ -41,7 +41,8 @@ fn arrows_point_one_way() {
                 let plugins = all.keys().filter(|name| name.starts_with("packets-plugin-")).cloned();
                 plugins.chain(["packets-hook-runtime".to_owned()]).collect()
             }
-            "packets-tests" => names(&["packets-host"]),
+            // The fuzzed readers are looked at where they are.
+            "packets-tests" => names(&["packets-host", "packets-plugin-api", "packets-plugin-sqlite", "packets-wire"]),
             other => panic!("{other} has no place in the architecture yet"),
         };
         let wrong: Vec<&String> = needs.difference(&allowed).collect();

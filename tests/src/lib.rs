@@ -8,6 +8,7 @@
 mod bytes;
 pub mod crash;
 mod environment;
+pub mod fuzz;
 mod memory;
 mod output;
 mod package;
