@@ -3,6 +3,7 @@
 
 mod calls;
 mod corpus;
+mod differential;
 mod frames;
 mod limits;
 mod names;

@@ -93,7 +93,9 @@ fn a47_global_headers() {
         ..Entry::file("pax_global_header", "").kind(b'g')
     };
     refused(&[record("path=data/evil"), Entry::file("data/x", "x")]);
-    accepted(&[record("comment=abcdef")]);
+    accepted(&[record("comment=abcdef"), Entry::file("data/x", "x")]);
+    // Python's tarfile refuses one that nothing follows.
+    refused(&[record("comment=abcdef")]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use packets_tests::Random;
 use packets_tests::fuzz::{TARGETS, Target, target};
 
 /// Each input has this long, on a machine that is busy.
@@ -21,26 +22,15 @@ fn c38_what_was_found_once() {
     }
 }
 
-/// A generator of numbers that gives the same ones in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        // Knuth's MMIX constants.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end.max(1)
-    }
-}
-
 /// Some bytes of a seed changed, cut out, doubled, or taken from elsewhere in it.
 fn mutated(seed: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..=random.below(4) {
-        let (at, to) = (random.below(bytes.len()), random.below(bytes.len()));
-        let length = random.below(40.min(bytes.len() - at.max(to)));
+        let (at, to) = (random.below(bytes.len() + 1), random.below(bytes.len() + 1));
+        let length = random.below(40.min(bytes.len() - at.max(to)) + 1);
         match random.below(5) {
-            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            1 if !bytes.is_empty() => bytes[at] = [0, 1, b'/', b'.', 0x7f, 0x80, 0xff][random.below(7)],
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 if at < bytes.len() => bytes[at] = random.of(&[0, 1, b'/', b'.', 0x7f, 0x80, 0xff]),
             2 => drop(bytes.drain(at..at + length)),
             3 => {
                 let part = bytes[at..at + length].to_vec();

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use packets_plugin_api::requirement::{Constraint, Requirement};
 use packets_plugin_api::storage::IndexEntry;
+use packets_tests::Random;
 
 /// The packages of an index by all names that they answer to.
 pub(crate) struct Model<'a> {
@@ -131,19 +132,6 @@ impl<'a> Model<'a> {
             }
         }
         drawn
-    }
-}
-
-/// SplitMix64: the same numbers everywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
     }
 }
 

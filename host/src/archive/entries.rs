@@ -92,7 +92,7 @@ impl<'s, R: Read> Reader<'s, R> {
 
     /// After the first zero block: another one, then nothing but zeros.
     fn end(&mut self) -> Result<()> {
-        if !self.pending.is_empty() {
+        if !self.pending.may_end() {
             return Err(Error::integrity("the archive ends with an extension header that belongs to no entry"));
         }
         if self.block()? != [0; BLOCK] {

@@ -35,6 +35,8 @@ pub(super) struct Pending {
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    /// A global header, which belongs to all entries that follow.
+    global: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,8 +51,13 @@ fn refuse<T>(problem: impl Into<String>) -> Result<T> {
 }
 
 impl Pending {
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether the archive may end here.
+    pub(super) fn may_end(&self) -> bool {
+        self.is_empty() && !self.global
+    }
+
+    /// Whether nothing waits that belongs to one entry.
+    fn is_empty(&self) -> bool {
         self.pax.is_none() && self.name.is_none() && self.link.is_none()
     }
 
@@ -58,7 +65,10 @@ impl Pending {
     pub(super) fn add(&mut self, kind: Kind, body: &[u8]) -> Result<()> {
         match kind {
             Kind::Pax if self.is_empty() => self.pax = Some(Pax::parse(body)?),
-            Kind::PaxGlobal if self.is_empty() => only_comments(body)?,
+            Kind::PaxGlobal if self.is_empty() => {
+                only_comments(body)?;
+                self.global = true;
+            }
             Kind::LongName if self.pax.is_none() && self.name.is_none() => self.name = Some(long_text(body)?),
             Kind::LongLink if self.pax.is_none() && self.link.is_none() => self.link = Some(long_text(body)?),
             _ => return refuse("an extension header stands before another one that says the same or overrides it"),
@@ -68,7 +78,7 @@ impl Pending {
 
     /// Gives `head` what waited for it.
     pub(super) fn apply(&mut self, head: &mut Head) -> Result<()> {
-        let Self { pax, name, link } = std::mem::take(self);
+        let Self { pax, name, link, .. } = std::mem::take(self);
         let pax = pax.unwrap_or_default();
         if let Some(name) = name.or(pax.path) {
             head.name = name;
@@ -94,13 +104,12 @@ fn shown(name: &[u8]) -> String {
     format!("\"{}\"", escape(&String::from_utf8_lossy(name), 200))
 }
 
-/// The body of a GNU long name: a text with one NUL behind it.
+/// The body of a GNU long name: a text with one NUL behind it, at which some readers end it and others by its size.
 fn long_text(body: &[u8]) -> Result<Vec<u8>> {
-    let text = body.strip_suffix(&[0]).unwrap_or(body);
-    if text.is_empty() || text.contains(&0) {
-        return refuse("a GNU long name is empty or holds a NUL");
+    match body.strip_suffix(&[0]) {
+        Some(text) if !text.is_empty() && !text.contains(&0) => Ok(text.to_vec()),
+        _ => refuse("a GNU long name is empty, or does not end with its only NUL"),
     }
-    Ok(text.to_vec())
 }
 
 impl Pax {

@@ -44,9 +44,7 @@ impl Head {
         if octal(&old.cksum).map_err(&wrong)? != checksum(block) {
             return Err(wrong("does not match its checksum"));
         }
-        if header.as_ustar().is_none() && header.as_gnu().is_none() && block[257..265] != [0; 8] {
-            return Err(wrong("is of an unknown format"));
-        }
+        unused(header, block).map_err(&wrong)?;
         let kind = kind(old.linkflag[0]).map_err(&wrong)?;
         let head = Self {
             kind,
@@ -60,6 +58,32 @@ impl Head {
         }
         Ok(head)
     }
+}
+
+/// What is not used here, but by other readers: where it makes no sense to them, they stop in silence, or take a
+/// size or a name from it.
+fn unused(header: &Header, block: &[u8; BLOCK]) -> Result<(), &'static str> {
+    let old = header.as_old();
+    let are_zero = |range: std::ops::Range<usize>| block[range].iter().all(|byte| *byte == 0);
+    let (is_ustar, is_gnu) = (header.as_ustar().is_some(), header.as_gnu().is_some());
+    if !(is_ustar || is_gnu || are_zero(257..265)) {
+        return Err("is of an unknown format");
+    }
+    if !is_ustar && !are_zero(345..500) {
+        return Err("has fields that its format has not, or of an incremental or sparse archive");
+    }
+    match [&old.uid[..], &old.gid, &old.mtime, &block[329..337], &block[337..345]].into_iter().all(is_number) {
+        true => Ok(()),
+        false => Err("has an owner, a time or a device that is no number"),
+    }
+}
+
+/// A number, also a negative one or none at all.
+fn is_number(field: &[u8]) -> bool {
+    let text = field.trim_ascii_start();
+    matches!(field[0], 0x80 | 0xff)
+        || field.iter().all(|byte| matches!(byte, 0 | b' '))
+        || octal(text.strip_prefix(b"-").unwrap_or(text)).is_ok()
 }
 
 fn kind(flag: u8) -> Result<Kind, &'static str> {

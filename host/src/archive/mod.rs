@@ -11,7 +11,8 @@
 //!   nothing behind it. Its checksum is verified where it has one.
 //! * **Tar**: regular files, folders, symbolic links, hard links to an earlier file
 //!   below `data/`, pax headers, and GNU's long names. Two zero blocks at the end, and
-//!   only zeros behind them.
+//!   only zeros behind them. What other readers take a name, a size or an end from must
+//!   say the same to all of them, also where it is not used here.
 //! * **Names**: UTF-8, relative, without `..`, without characters that act on a
 //!   terminal; once each; never below anything but a folder of the same archive. A
 //!   leading `./` and one entry for the root itself are accepted.

@@ -183,7 +183,7 @@ fn a13_lengths() {
     let split = Head::new(b'0', b"../../../x", 0).with(345, path(100).as_bytes());
     refused("A13 '..' behind the prefix", good().entry(split, b""), "'..'");
     let gnu = Head::new(b'0', b"data/x", 0).gnu().with(345, b"../../x");
-    assert_eq!(accepted("A13 GNU has no prefix", good().entry(gnu, b""))[2], "f data/x 644 0");
+    refused("A13 GNU has no prefix", good().entry(gnu, b""), "fields that its format has not");
     for at in 90..110 {
         let name = format!("data/{}/../../../../x", name(at));
         refused("A13 '..' around byte 100", good().long(b'L', &name).file("data/x", ""), "'..'");
