@@ -234,7 +234,7 @@ impl fmt::Display for Error {
 impl StdError for Error {}
 
 /// Escapes everything that acts on a terminal but the line feed, which hints with lines of config need.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && acts_on_terminal(c) { out.extend(c.escape_default()) } else { out.push(c) }

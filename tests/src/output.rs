@@ -2,6 +2,8 @@
 
 use std::process::ExitStatus;
 
+use packets_plugin_api::ident::acts_on_terminal;
+
 /// The end of one run.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -22,7 +24,18 @@ impl Output {
         let output = Self { code, stdout: text(stdout), stderr: text(stderr), command };
         // Whatever comes in: no panic, no abort, no segmentation fault.
         assert!(![101, 134, 139].contains(&code) && !output.stderr.contains("panicked at"), "it crashed: {output}");
+        output.is_clean();
         output
+    }
+
+    /// Nothing of it may act on a terminal, wherever its text came from; JSON escapes in its own way.
+    fn is_clean(&self) {
+        let is_json = self.stdout.starts_with(['{', '[']);
+        let shown = [&self.stderr, &self.stdout].into_iter().take(if is_json { 1 } else { 2 });
+        for text in shown {
+            let acting = text.chars().find(|c| *c != '\n' && acts_on_terminal(*c));
+            assert_eq!(acting, None, "this acts on a terminal, in\n{self}");
+        }
     }
 
     /// The run must have succeeded.

@@ -103,9 +103,13 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let usage = error.use_stderr();
+            if error.use_stderr() {
+                // It repeats what was typed, which a script may have from anywhere.
+                crate::output::usage(&error.to_string());
+                return ExitCode::from(ErrorKind::Usage.exit_code());
+            }
             let _ = error.print();
-            return if usage { ExitCode::from(ErrorKind::Usage.exit_code()) } else { ExitCode::SUCCESS };
+            return ExitCode::SUCCESS;
         }
     };
     let output = Output::new(Wanted {

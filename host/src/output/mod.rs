@@ -328,6 +328,11 @@ pub(crate) fn last_words(error: &Error) {
     let _ = io::stderr().lock().write_all(format!("error: {error}\n").as_bytes());
 }
 
+/// Prints what is wrong with a command line.
+pub(crate) fn usage(text: &str) {
+    let _ = io::stderr().lock().write_all(crate::error::clean(text).as_bytes());
+}
+
 /// What a plan has done, in one line.
 fn done(plan: &Plan) -> String {
     // What `install` puts in the place of another release may be older than that.
