@@ -18,4 +18,9 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     target
 });
 
-fuzz_target!(init: drop(LazyLock::force(&TARGET)), |bytes: &[u8]| (TARGET.run)(bytes));
+fuzz_target!(
+    init: {
+        LazyLock::force(&TARGET);
+    },
+    |bytes: &[u8]| (TARGET.run)(bytes)
+);

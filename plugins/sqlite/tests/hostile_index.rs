@@ -208,6 +208,20 @@ fn m26_truncations_and_lies_in_the_header() {
     assert!(FORMAT.open_index(home.path()).is_err(), "M26 a folder");
 }
 
+/// Found by the fuzzer: SQLite finds nothing wrong with an inner page of a look-up table that has no child, as
+/// long as the table has no rows; the first look-up does.
+#[test]
+fn m26_a_look_up_table_without_a_leaf() {
+    let home = tempfile::tempdir().unwrap();
+    let file = database(home.path(), "index.db", INDEX_V1);
+    let mut bytes = fs::read(&file).unwrap();
+    assert_eq!(bytes[2 * 4096], 0x0a, "page 3 is the leaf of an index");
+    bytes[2 * 4096] = 2;
+    fs::write(&file, &bytes).unwrap();
+    let error = FORMAT.verify_index(&file).expect_err("M26");
+    assert_eq!(error.kind, StorageErrorKind::Corrupt, "{}", whole(&error));
+}
+
 #[test]
 fn m26_an_index_that_lies_about_its_table() {
     let home = tempfile::tempdir().unwrap();

@@ -63,5 +63,9 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let (ours, v1) = (folder.path().join("ours"), folder.path().join("v1"));
     SqliteFormat.write_index(&ours, &[entry("tool", &["lib>=1 | virtual"]), entry("lib", &[])]).unwrap();
     rusqlite::Connection::open(&v1).unwrap().execute_batch(crate::v1::INDEX).unwrap();
-    [ours, v1].iter().map(|file| std::fs::read(file).unwrap()).collect()
+    // In small pages, more of a file is structure.
+    let small = folder.path().join("small");
+    std::fs::copy(&ours, &small).unwrap();
+    rusqlite::Connection::open(&small).unwrap().execute_batch("PRAGMA page_size=512; VACUUM").unwrap();
+    [ours, v1, small].iter().map(|file| std::fs::read(file).unwrap()).collect()
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use packets_plugin_api::storage::{IndexEntry, IndexSummary, StorageError, StorageErrorKind};
+use packets_plugin_api::ident::{Family, PackageName};
+use packets_plugin_api::storage::{IndexEntry, IndexSummary, PackageIndex as _, StorageError, StorageErrorKind};
 
 use super::{IndexDb, entry};
 use crate::limits;
@@ -30,7 +31,21 @@ fn verify_within(file: &Path, most: u64) -> Result<IndexSummary, StorageError> {
         Ok(())
     })?;
     answers.finish()?;
+    look_ups(&index)?;
     Ok(IndexSummary { packages })
+}
+
+/// Every look-up works. In tables without rows SQLite's check does not see all that stops one.
+fn look_ups(index: &IndexDb) -> Result<(), StorageError> {
+    let failed = |error| index.subject.error(StorageErrorKind::Corrupt, "verify").because(error);
+    let name: PackageName = "a".parse().map_err(failed)?;
+    let family: Family = name.as_str().parse().map_err(failed)?;
+    index.package(&name)?;
+    index.aliased(&name)?;
+    index.providing(&name)?;
+    index.answering(&name)?;
+    index.family(&family)?;
+    Ok(())
 }
 
 /// The table of answers must say what the rows say: a row that it leaves out
