@@ -384,7 +384,9 @@ impl Folder {
             Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) => {
                 Ok(found.stx_mnt_id)
             }
-            _ => Ok(self.stat_self()?.device),
+            // An older kernel, or a filter that knows no statx.
+            Ok(_) | Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => Ok(self.stat_self()?.device),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -159,9 +159,23 @@ fn reference(machine: &mut Machine) -> Reference {
     reference
 }
 
+/// The staging of a transaction that is kept may hold again what was taken out of it and never made durable; it
+/// goes when that is freed. btrfs does so, which logs the journal's move alone.
+fn take_out_again(environment: &TestEnvironment) {
+    let Ok(kept) = fs::read_dir(environment.at("var/lib/packets/history")) else { return };
+    for id in kept.map(|entry| entry.unwrap().file_name()) {
+        let staging = environment.at("opt/packets/.packets").join(id);
+        for folder in ["begun", "new"] {
+            let _ = fs::remove_dir(staging.join(folder));
+        }
+        let _ = fs::remove_file(staging.join("reserve"));
+    }
+}
+
 fn after(reference: &Reference, stage: &Stage, is_done: bool) -> Verdict {
     let look = || {
         recover(stage.environment(), false)?;
+        take_out_again(stage.environment());
         let verdict = reference.judge(stage);
         recovers_once(stage)?;
         match (is_done, &verdict) {

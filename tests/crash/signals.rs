@@ -40,8 +40,11 @@ fn sweep(scene: &Scene, signal: Signal, sample: usize) {
     let reference = Reference::make(scene.stage());
     let mut tally = Tally::default();
     let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
+    let calls = calls_of(scene, is_writing);
+    // The first call of all that can only happen after the decision.
+    let begins = calls.iter().position(|call| call.on.ends_with("/begun")).unwrap() + 1;
     let (mut last_old, mut first_new) = (0, usize::MAX);
-    for point in Points::wanted(sample).of(&calls_of(scene, is_writing)) {
+    for point in Points::wanted(sample).of(&calls) {
         let stage = scene.stage();
         let (output, struck) = strike(point, is_writing, Act::Signal(signal), |act| stage.run(act));
         let Some(call) = struck else { continue };
@@ -56,11 +59,13 @@ fn sweep(scene: &Scene, signal: Signal, sample: usize) {
         tally.count(&format!("{}, {signal} before call {point}, {call}", scene.name), verdict);
     }
     say(&format!(
-        "exit codes of {} at {signal}: {codes:?}; decided between calls {last_old} and {first_new}",
+        "exit codes of {} at {signal}: {codes:?}; the last taken back at call {last_old}, the first finished at {first_new}, it began at {begins}",
         scene.name
     ));
     tally.report(&format!("{signal} {}", scene.name), began);
-    assert!(last_old < first_new, "taken back at call {last_old}, though decided at {first_new}");
+    // Before it a signal may come too late to be seen; behind it none is.
+    assert!(last_old < begins, "taken back at call {last_old}, though it began at {begins}");
+    assert!(tally.old > 0 && tally.new > 0, "{tally:?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Rules<'_> {
 
     /// Who has the path on record.
     pub(super) fn recorded(&self, path: &RelPath) -> Result<Vec<PackageName>> {
-        let failed = |error| Stop::Io(format!("cannot tell who owns {}: {error}", shown(path)));
+        let failed = |error| Stop::Disk(format!("cannot tell who owns {}: {error}", shown(path)));
         self.owners.owners(path).map_err(failed)
     }
 
@@ -241,7 +241,7 @@ impl Guard for Granting<'_> {
 
     fn follow(&self, path: &RelPath, made: bool, last: bool) -> Result<bool> {
         let made = made || {
-            let failed = |error| Stop::Io(format!("cannot tell who owns {}: {error}", shown(path)));
+            let failed = |error| Stop::Disk(format!("cannot tell who owns {}: {error}", shown(path)));
             !self.0.owners(path).map_err(failed)?.is_empty()
         };
         match made && !last {

@@ -18,10 +18,10 @@ pub(super) enum Stop {
     Invalid(String),
     /// A limit is used up.
     Limit(&'static str),
-    /// The target or the record failed.
+    /// The target refused.
     Io(String),
-    /// The disk failed in the middle of a read or in staging: whatever the hook makes of it, what it wanted
-    /// did not happen.
+    /// The disk, the record or the machine failed: whatever the hook makes of it, nobody knows what it would have
+    /// done otherwise.
     Disk(String),
 }
 
@@ -30,11 +30,19 @@ impl Stop {
         Self::Invalid(why.into())
     }
 
-    /// A failure of the disk at `path` of the target.
+    /// A failure of the target at `path`.
     pub(super) fn io(what: &str, path: &RelPath, error: &io::Error) -> Self {
         // The text of an error that this program made of the cause's words only.
-        Self::Io(format!("cannot {what} {}: {error}", shown(path)))
+        let text = format!("cannot {what} {}: {error}", shown(path));
+        if is_failure(error) { Self::Disk(text) } else { Self::Io(text) }
     }
+}
+
+/// Whether something failed that is there and may be used: another try could see something else.
+fn is_failure(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let failures = [Errno::IO, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::STALE, Errno::UCLEAN, Errno::TIMEDOUT];
+    failures.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 pub(super) type Result<T, E = Stop> = std::result::Result<T, E>;

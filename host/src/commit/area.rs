@@ -299,10 +299,11 @@ impl Inner {
         }
         let mut candidates = vec![(folder, path.clone())];
         while let Some(above) = candidates.last().and_then(|(_, path)| path.parent()) {
-            match self.root.walk(&above) {
-                Ok(folder) if folder.mount().is_ok_and(|found| found == mount) => candidates.push((folder, above)),
-                _ => break,
+            let Ok(folder) = self.root.walk(&above) else { break };
+            if folder.mount().context(named)? != mount {
+                break;
             }
+            candidates.push((folder, above));
         }
         let mut last = None;
         while let Some((folder, path)) = candidates.pop() {
