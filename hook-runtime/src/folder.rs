@@ -17,6 +17,9 @@ use cap_std::fs::Dir;
 use packets_plugin_api::relpath::RelPath;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxAttributes, StatxFlags};
 
+/// What statfs(2) calls an overlay.
+const OVERLAY: fs::FsWord = 0x794c_7630;
+
 /// Folders inside folders that [`Folder::remove_tree`] follows at most; each costs a handle.
 const MAX_TREE_DEPTH: usize = 512;
 
@@ -292,6 +295,21 @@ impl Folder {
                 None => Ok(fs::renameat(&self.0, name, &to.0, new)?),
             },
             renamed => renamed,
+        }
+    }
+
+    /// Whether the folder `name` can be moved. On an overlay one of a lower layer cannot, where the mount has not
+    /// `redirect_dir`. `occupied` is a folder in `other`, on the same mount, that is never empty: the kernel is
+    /// asked to put `name` in its place, and refuses that in either case.
+    pub fn can_move(&self, name: impl AsRef<OsStr>, other: &Self, occupied: impl AsRef<OsStr>) -> io::Result<bool> {
+        if fs::fstatfs(&self.0)?.f_type != OVERLAY {
+            return Ok(true);
+        }
+        match fs::renameat(&self.0, single(name.as_ref())?, &other.0, single(occupied.as_ref())?) {
+            Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => Ok(true),
+            Err(rustix::io::Errno::XDEV) => Ok(false),
+            Err(error) => Err(error.into()),
+            Ok(()) => Err(io::Error::other("a folder that is never empty was replaced")),
         }
     }
 

@@ -23,6 +23,7 @@ mod fault;
 mod features;
 mod kill;
 mod large;
+mod layers;
 mod meanwhile;
 mod model;
 mod oracle;

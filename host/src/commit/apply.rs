@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use packets_hook_runtime::folder::{self, Folder, Rename, Stat};
 
-use super::{Area, sync};
+use super::{Area, layers, sync};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step};
+use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step, Stuck};
 use crate::target::is_no_folder;
 
 /// Folders that are open at a time at most.
 const MOST_OPEN: usize = 512;
 
-/// Staging is on the same mount: then only this is left.
+/// Staging is on the same mount: then only this is left, where what comes back lies in a lower layer by now.
 const OF_A_LAYER: &str = "a folder of a lower layer of an overlay cannot be moved: mount it with redirect_dir=on";
 
 /// See the module.
@@ -73,7 +73,8 @@ impl<'a> Applier<'a> {
     /// The same, with the staging folders at hand.
     pub(super) fn sync_places(&mut self, steps: &[Step], places: &[Arc<Folder>]) -> Result<()> {
         let touched: BTreeSet<usize> = steps.iter().flat_map(Step::folders).collect();
-        if touched.len() > sync::ONE_BY_ONE {
+        let pours = steps.iter().filter_map(Step::as_put).any(|put| put.stuck.is_some());
+        if pours || touched.len() > sync::ONE_BY_ONE {
             return sync::file_systems(places);
         }
         for at in touched {
@@ -108,7 +109,7 @@ impl<'a> Applier<'a> {
         let folder = self.folder(put.at.folder)?;
         self.can_change(put.at.folder, &folder)?;
         let now = folder.stat(&put.at.name).context(|| self.cannot_look_at(&put.at))?;
-        match (&put.before, now) {
+        match (put.stands(), now) {
             (None, None) => Ok(()),
             (Some(before), Some(now)) if before.is(&now) => {
                 let found = folder.obstacle(&put.at.name).context(|| self.cannot_look_at(&put.at))?;
@@ -148,6 +149,11 @@ impl<'a> Applier<'a> {
         if is(&put.after) {
             return self.settle(put);
         }
+        if let (Some(stuck), Some((_, stat))) = (&put.stuck, &now)
+            && stuck.standing.is(stat)
+        {
+            return self.move_stuck(put, stuck);
+        }
         let missing = now.is_none() && put.after.is_some();
         if !is(&put.before) && !missing {
             return Err(self.neither(&put.at));
@@ -159,6 +165,39 @@ impl<'a> Applier<'a> {
             (Some(new), Some(old)) => self.replace(put, new, old),
             _ => Ok(()),
         }
+    }
+
+    /// What stands there cannot be moved: all that is in it goes into the one that goes in its stead, or comes back
+    /// out of that.
+    fn move_stuck(&mut self, put: &Put, stuck: &Stuck) -> Result<()> {
+        let named = format!("cannot move {}", self.shown(&put.at));
+        let Some(home) = (if stuck.back { &put.new } else { &put.old }) else { return Err(self.neither(&put.at)) };
+        let is_at_home = self.look(home)?.is_some();
+        if stuck.back {
+            // Where the other one has not come to its place, nothing has been moved.
+            return match is_at_home {
+                true => layers::pour(&self.open_at(home)?, &self.open_at(&put.at)?).context(|| named),
+                false => Ok(()),
+            };
+        }
+        if put.only_empty && !self.is_empty(&put.at)? {
+            return Ok(());
+        }
+        if !is_at_home {
+            self.rename(&stuck.waits, home, Rename::Keep)?;
+        }
+        self.holds(home, put.before.as_ref())?;
+        layers::pour(&self.open_at(&put.at)?, &self.open_at(home)?).context(|| named.clone())?;
+        layers::remove_empty(&*self.folder(put.at.folder)?, &put.at.name).context(|| named)?;
+        match &put.new {
+            Some(new) => self.put_in_place(new, &put.at, put.after.as_ref()),
+            None => Ok(()),
+        }
+    }
+
+    fn open_at(&mut self, spot: &Spot) -> Result<Folder> {
+        let named = self.cannot_look_at(spot);
+        self.folder(spot.folder)?.open(&spot.name).context(|| named)
     }
 
     /// What stands there is right; what stood there may not be in its place yet.

@@ -128,6 +128,13 @@ impl Area {
         Ok((staged.folder.clone(), staged.path.clone()))
     }
 
+    /// Whether the folder `name` in `parent`, which stands at `near`, can be moved.
+    pub(super) fn can_move(&self, parent: &Folder, name: &str, near: &RelPath) -> io::Result<bool> {
+        let mut inner = self.inner();
+        let at = inner.place_for(near)?;
+        inner.folders[at].can_move(parent, name)
+    }
+
     /// The `old/` for what stands at `near`, and where it is.
     pub(super) fn old_for(&self, near: &RelPath) -> io::Result<(Arc<Folder>, RelPath)> {
         let mut inner = self.inner();

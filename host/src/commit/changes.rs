@@ -134,8 +134,7 @@ impl Changes<'_, '_> {
                 Put { only_empty, ..Put::swap(at, (before, old.context(named)?), (after, new)) }
             }
         };
-        self.draft.put(put);
-        Ok(())
+        self.draft.put(put)
     }
 
     fn set_mode(&mut self, change: &Change, after: u32) -> io::Result<()> {
@@ -190,8 +189,7 @@ impl Changes<'_, '_> {
             Some((spot, standing)) => Put { returns: true, ..Put::swap(at, (before, old), (standing, spot)) },
             None => Put { only_empty: is_folder, ..Put::goes(at, before, old) },
         };
-        self.draft.put(put);
-        Ok(())
+        self.draft.put(put)
     }
 
     /// What was displaced at a path and is still kept.
@@ -220,7 +218,7 @@ impl Changes<'_, '_> {
             let named = || format!("cannot remove {}", path.absolute());
             let Some(before) = looking(&path, self.draft.stands(&path))? else { continue };
             let (at, old) = (self.draft.spot(&path).context(named)?, self.draft.old_spot(&path).context(named)?);
-            self.draft.put(Put { only_empty: true, ..Put::goes(at, before, old) });
+            self.draft.put(Put { only_empty: true, ..Put::goes(at, before, old) })?;
         }
         Ok(())
     }

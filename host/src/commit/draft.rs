@@ -7,9 +7,9 @@ use std::sync::Arc;
 use packets_hook_runtime::folder::{Folder, Kind as FileKind, Stat};
 use packets_plugin_api::relpath::RelPath;
 
-use super::Area;
+use super::{Area, layers};
 use crate::error::{Context, Error, Result};
-use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step};
+use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step, Stuck};
 
 /// See the module. Nothing on the target changes by it.
 pub(super) struct Draft<'a> {
@@ -24,6 +24,8 @@ pub(super) struct Draft<'a> {
     open: HashMap<RelPath, Arc<Folder>>,
     /// Names that steps have put something at.
     taken: HashSet<Spot>,
+    /// For each folder that goes: the staged name of the one that goes in its stead, where it cannot be moved.
+    stand_ins: HashMap<RelPath, Option<String>>,
 }
 
 impl<'a> Draft<'a> {
@@ -37,6 +39,7 @@ impl<'a> Draft<'a> {
             by_path: HashMap::new(),
             open: HashMap::new(),
             taken: HashSet::new(),
+            stand_ins: HashMap::new(),
         }
     }
 
@@ -143,17 +146,64 @@ impl<'a> Draft<'a> {
     }
 
     /// Something comes to `at`, and what stood there goes.
-    pub(super) fn put(&mut self, put: Put) {
+    pub(super) fn put(&mut self, mut put: Put) -> Result<()> {
+        if put.before.as_ref().is_some_and(|before| before.kind == Kind::Folder) {
+            let path = self.folders[put.at.folder].path.child(&put.at.name)?;
+            self.replace_stuck(&mut put, &path).context(|| format!("cannot move {}", path.absolute()))?;
+        }
         self.taken.insert(put.at.clone());
         self.steps.push(Step::Put(put));
+        Ok(())
+    }
+
+    /// Where the folder that goes cannot be moved, another one goes in its stead.
+    fn replace_stuck(&mut self, put: &mut Put, path: &RelPath) -> io::Result<()> {
+        // What goes only when it is empty takes no folders with it.
+        let Some(name) = self.stand_in(path, !put.only_empty)? else { return Ok(()) };
+        let place = self.area.place_for(path)?;
+        let (waits, standing) = self.staged(place.id, &name)?;
+        let stuck = put.before.replace(standing);
+        put.stuck = stuck.map(|standing| Box::new(Stuck { standing, waits, back: false }));
+        Ok(())
+    }
+
+    /// The staged name of the folder that goes in the stead of the one at `path`, which cannot be moved; none where
+    /// it can.
+    fn stand_in(&mut self, path: &RelPath, with_folders: bool) -> io::Result<Option<String>> {
+        if let Some(known) = self.stand_ins.get(path) {
+            return Ok(known.clone());
+        }
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        let parent = self.on_disk(&above)?;
+        let stand_in = match self.area.can_move(&parent, name, path)? {
+            true => None,
+            false => {
+                let staged = self.area.new_name();
+                let (staging, tree) = (self.area.place_for(path)?.folder, parent.open(name)?);
+                match with_folders {
+                    true => layers::shape(&staging, &staged, &tree)?,
+                    false => layers::make_alike(&staging, &staged, &tree)?,
+                }
+                Some(staged)
+            }
+        };
+        self.stand_ins.insert(path.clone(), stand_in.clone());
+        Ok(stand_in)
+    }
+
+    /// The folder that goes when the one at `path` does: `tree`, which stands there, or another one in its stead.
+    pub(super) fn tree_that_goes(&mut self, path: &RelPath, tree: &Folder) -> io::Result<Folder> {
+        match self.stand_in(path, true)? {
+            Some(staged) => self.area.place_for(path)?.folder.open(&staged),
+            None => tree.again(),
+        }
     }
 
     /// A folder at `path` that is not there yet.
     pub(super) fn make_folder(&mut self, path: &RelPath, mode: u32) -> io::Result<()> {
         let at = self.spot(path)?;
         let (new, after) = self.stage_folder(path, mode)?;
-        self.put(Put { only_empty: true, ..Put::comes(at, new, after) });
-        Ok(())
+        self.put(Put { only_empty: true, ..Put::comes(at, new, after) }).map_err(io::Error::other)
     }
 
     /// A file of the administrator's moves.

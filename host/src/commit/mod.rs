@@ -10,6 +10,7 @@ mod carry_out;
 mod changes;
 mod draft;
 mod extras;
+mod layers;
 mod resume;
 mod rows;
 mod staged;

@@ -75,6 +75,12 @@ impl Staged {
         self.old.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// Whether the folder `name` in `folder`, on the same mount, can be moved.
+    pub(super) fn can_move(&self, folder: &Folder, name: &str) -> io::Result<bool> {
+        // It holds `new/` and `old/`.
+        folder.can_move(name, &self.parent, &self.name)
+    }
+
     fn displaced(&self) -> io::Result<Vec<OsString>> {
         self.old.as_ref().map_or(Ok(Vec::new()), |old| old.list())
     }

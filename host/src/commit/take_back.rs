@@ -263,8 +263,7 @@ fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
         |spot: &Spot| past.places.iter().any(|place| past.folders[spot.folder].path.starts_with(&place.path));
     let returns = put.old.as_ref().is_some_and(|old| !is_staged(old));
     let (before, after) = (put.after.clone(), put.before.clone());
-    draft.put(Put { at, before, after, new, old, only_empty: put.only_empty, returns });
-    Ok(())
+    draft.put(Put { at, before, after, new, old, only_empty: put.only_empty, returns, stuck: None })
 }
 
 /// What the administrator has in a package's folder goes back with the tree that comes back, each to where it

@@ -5,6 +5,7 @@ use packets_plugin_api::relpath::RelPath;
 
 use super::draft::{Draft, looking, standing};
 use super::extras;
+use super::layers::make_alike;
 use crate::error::{Context, Error, Result};
 use crate::hook::{Arriving, Hooked, Leaving};
 use crate::journal::{Kind, Put, Spot};
@@ -60,10 +61,10 @@ fn leave(
     match successor {
         Some(arriving) => {
             let (new, after) = staged_tree(draft, arriving)?;
-            draft.put(Put::swap(at, (before, old.clone()), (after, new)));
+            draft.put(Put::swap(at, (before, old.clone()), (after, new)))
         }
         None => draft.put(Put::goes(at, before, old.clone())),
-    }
+    }?;
     Ok(Some(old))
 }
 
@@ -76,8 +77,7 @@ fn arrive(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<()> {
     }
     let at = looking(path, draft.spot(path))?;
     let (new, after) = staged_tree(draft, arriving)?;
-    draft.put(Put::comes(at, new, after));
-    Ok(())
+    draft.put(Put::comes(at, new, after))
 }
 
 fn staged_tree(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<(Spot, crate::journal::Standing)> {
@@ -110,9 +110,10 @@ fn carry_over(
     }
     let old_path = draft.folders[old.folder].path.child(&old.name)?;
     let tree = looking(folder, parent.open(name))?;
+    let goes = looking(folder, draft.tree_that_goes(folder, &tree))?;
     for extra in extras {
         let carried = match successor {
-            Some(arriving) if !extra.nameless => carry(draft, &extra.path, &tree, &old_path, arriving)?,
+            Some(arriving) if !extra.nameless => carry(draft, &extra.path, (&tree, &goes), &old_path, arriving)?,
             _ => None,
         };
         let was = folder.join(&extra.path)?;
@@ -129,7 +130,7 @@ fn carry_over(
 fn carry(
     draft: &mut Draft<'_>,
     path: &RelPath,
-    old_tree: &Folder,
+    (old_tree, goes): (&Folder, &Folder),
     old_path: &RelPath,
     arriving: &Arriving,
 ) -> Result<Option<RelPath>> {
@@ -154,18 +155,16 @@ fn carry(
     while draft.is_taken(&to) || new_folder.stat(&to.name).context(named)?.is_some() {
         to.name.push_str(".old");
     }
-    let Some(what) = standing(&old_folder, name).context(named)? else { return Ok(None) };
+    let from_folder = goes.walk(&parent).context(named)?;
+    // Files come to where they are carried from, folders are there.
+    let what = match standing(&from_folder, name).context(named)? {
+        None => standing(&old_folder, name).context(named)?,
+        there => there,
+    };
+    let Some(what) = what else { return Ok(None) };
     let from =
-        Spot { folder: draft.coming(&old_folder, old_path.join(&parent)?).context(named)?, name: name.to_owned() };
+        Spot { folder: draft.coming(&from_folder, old_path.join(&parent)?).context(named)?, name: name.to_owned() };
     let now = new_path.child(&to.name)?;
     draft.carry(from, to, what);
     Ok(Some(now))
-}
-
-/// Makes a folder with the mode and the owner of another: it may be closed to others, or a daemon's.
-fn make_alike(parent: &Folder, name: &str, other: &Folder) -> std::io::Result<()> {
-    parent.make(name, 0o700)?;
-    let made = parent.open(name)?;
-    made.own_as(other)?;
-    made.set_mode(other.stat_self()?.mode)
 }

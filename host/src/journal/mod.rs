@@ -18,7 +18,7 @@ use packets_plugin_api::ident::TransactionId;
 use rustix::fs::FallocateFlags;
 
 pub(crate) use record::{End, Record};
-pub(crate) use step::{Decision, FolderId, Inverse, Kind, Put, Spot, Standing, Step};
+pub(crate) use step::{Decision, FolderId, Inverse, Kind, Put, Spot, Standing, Step, Stuck};
 
 use crate::error::{Context, Error, Result};
 use crate::target::Place;

@@ -159,30 +159,47 @@ pub(crate) struct Put {
     /// `new` is no staging: it is where this thing belongs as long as something else has its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) returns: bool,
+    /// Where what stands there is a folder that cannot be moved: `before` is another one then, into which all that
+    /// is in it moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stuck: Option<Box<Stuck>>,
+}
+
+/// A folder that cannot be moved, and the one that goes in its stead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stuck {
+    /// What stands there.
+    pub(crate) standing: Standing,
+    /// Where the other one waits, with the same folders in it and nothing else, before it goes to its place.
+    pub(crate) waits: Spot,
+    /// Whether the step is taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) back: bool,
 }
 
 impl Put {
+    /// What stands there before anything is done.
+    pub(crate) fn stands(&self) -> Option<&Standing> {
+        self.stuck.as_ref().map(|stuck| &stuck.standing).or(self.before.as_ref())
+    }
+
     /// Something comes where nothing stands.
     pub(crate) fn comes(at: Spot, new: Spot, after: Standing) -> Self {
-        Self { at, before: None, after: Some(after), new: Some(new), old: None, only_empty: false, returns: false }
+        Self { after: Some(after), new: Some(new), ..Self::nothing(at) }
     }
 
     /// What stands there goes.
     pub(crate) fn goes(at: Spot, before: Standing, old: Spot) -> Self {
-        Self { at, before: Some(before), after: None, new: None, old: Some(old), only_empty: false, returns: false }
+        Self { before: Some(before), old: Some(old), ..Self::nothing(at) }
     }
 
     /// Something comes, and what stands there goes.
     pub(crate) fn swap(at: Spot, before: (Standing, Spot), after: (Standing, Spot)) -> Self {
-        Self {
-            at,
-            before: Some(before.0),
-            after: Some(after.0),
-            new: Some(after.1),
-            old: Some(before.1),
-            only_empty: false,
-            returns: false,
-        }
+        Self { before: Some(before.0), old: Some(before.1), ..Self::comes(at, after.1, after.0) }
+    }
+
+    fn nothing(at: Spot) -> Self {
+        Self { at, before: None, after: None, new: None, old: None, only_empty: false, returns: false, stuck: None }
     }
 }
 
@@ -206,6 +223,7 @@ impl Step {
                 old: put.new.clone(),
                 only_empty: put.only_empty,
                 returns: false,
+                stuck: put.stuck.clone().map(|stuck| Box::new(Stuck { back: !stuck.back, ..*stuck })),
             }),
             Self::Carry { from, to, what } => Self::Carry { from: to.clone(), to: from.clone(), what: what.clone() },
             Self::Mode { folder, before, after } => Self::Mode { folder: *folder, before: *after, after: *before },
@@ -224,7 +242,10 @@ impl Step {
 
     fn standings(&mut self) -> Vec<&mut Standing> {
         match self {
-            Self::Put(put) => put.before.iter_mut().chain(put.after.iter_mut()).collect(),
+            Self::Put(put) => {
+                let stuck = put.stuck.as_mut().map(|stuck| &mut stuck.standing);
+                put.before.iter_mut().chain(put.after.iter_mut()).chain(stuck).collect()
+            }
             Self::Carry { what, .. } => vec![what],
             Self::Mode { .. } => Vec::new(),
         }
@@ -279,6 +300,7 @@ impl Decision {
             Step::Put(put) => {
                 sound(&put.at)
                     && [&put.new, &put.old].into_iter().flatten().all(sound)
+                    && put.stuck.as_ref().is_none_or(|stuck| sound(&stuck.waits) && put.before.is_some())
                     && put.after.is_some() == put.new.is_some()
                     && put.before.is_some() == put.old.is_some()
             }

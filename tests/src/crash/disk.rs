@@ -63,6 +63,20 @@ impl Mounted {
         }
     }
 
+    /// An overlay over what stands at `at`, whose folders cannot be moved; `upper` and `work` are folders beside it.
+    ///
+    /// # Errors
+    /// The machine has no overlays.
+    pub fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<Self, String> {
+        fs::create_dir_all(upper).unwrap();
+        fs::create_dir_all(work).unwrap();
+        let (lower, upper, work) = (at.display(), upper.display(), work.display());
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off");
+        mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+            .map_err(|error| format!("no overlay: {error}"))?;
+        Ok(Self { at: at.to_owned() })
+    }
+
     /// Changes its options, e.g. to `ro`.
     pub fn remount(&self, options: &str) {
         let options = format!("remount,{options}");

@@ -15,5 +15,7 @@ pub use disk::{FileSystem, Mounted, copy_image, with_own_mounts};
 pub use expected::{Reference, Verdict};
 pub use scene::{Scene, Stage};
 pub use state::{State, leftovers};
-pub use sweep::{Points, Tally, assert_none, calls_of, is_writing, readers, recover, recovers_once, say, strike};
+pub use sweep::{
+    Points, Tally, assert_none, calls_of, calls_of_stage, is_writing, readers, recover, recovers_once, say, strike,
+};
 pub use tracer::{Act, Call, can_trace};

@@ -127,16 +127,19 @@ pub fn assert_none(failures: &[String]) {
 
 /// The calls that a run of the scene makes and that `counts` is true for.
 pub fn calls_of(scene: &Scene, counts: impl Fn(&Call) -> bool) -> Vec<Call> {
+    calls_of_stage(&scene.stage(), counts)
+}
+
+/// The same for a stage, which has its command behind it then.
+pub fn calls_of_stage(stage: &Stage, counts: impl Fn(&Call) -> bool) -> Vec<Call> {
     let mut calls = Vec::new();
-    scene
-        .stage()
-        .run(&mut |call| {
-            if counts(call) {
-                calls.push(call.clone());
-            }
-            Act::Go
-        })
-        .ok();
+    let mut count = |call: &Call| {
+        if counts(call) {
+            calls.push(call.clone());
+        }
+        Act::Go
+    };
+    stage.run(&mut count).ok();
     calls
 }
 
