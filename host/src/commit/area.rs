@@ -83,8 +83,10 @@ impl Area {
             decided: false,
         };
         let staged = inner.make_staged(parent, &path, &name)?;
-        inner.by_mount.insert(staged.folder.mount().context(named)?, 0);
+        // Known before anything else can fail, so that it is cleared.
         inner.folders.push(staged);
+        let mount = inner.folders[0].folder.mount().context(named)?;
+        inner.by_mount.insert(mount, 0);
         let area = Arc::new(Mutex::new(inner));
         let weak = Arc::downgrade(&area);
         crate::interrupt::clear_with(move || {
