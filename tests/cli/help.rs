@@ -32,7 +32,7 @@ fn the_first_screen() {
 Commands:
   install  Install packages and what they need
   remove   Remove packages with everything that they and their hooks made [alias: uninstall]
-  upgrade  Upgrade packages to the newest release in the index [alias: update]
+  upgrade  Upgrade packages, or all of them, to the newest release in the index [alias: update]
   sync     Fetch the newest index
   list     List installed packages [alias: ls]
   info     Show what is known of a package [alias: show]

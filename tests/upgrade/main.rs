@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
 mod admin;
+mod all;
 mod displace;
 mod kinds;
 mod releases;

@@ -5,15 +5,15 @@ use crate::error::Result;
 use crate::ops::{self, Options};
 use crate::output::Output;
 
-/// Upgrade packages to the newest release in the index
+/// Upgrade packages, or all of them, to the newest release in the index
 #[derive(Debug, Args)]
 #[command(
     visible_alias = "update",
-    after_help = "Examples:\n  packets upgrade jq\n  packets upgrade jq ripgrep --dry-run=plan"
+    after_help = "Examples:\n  packets upgrade\n  packets upgrade jq\n  packets upgrade jq ripgrep --dry-run=plan"
 )]
 pub(super) struct Upgrade {
-    /// Names of installed packages
-    #[arg(required = true, value_name = "NAME")]
+    /// Names of installed packages; without one all are upgraded
+    #[arg(value_name = "NAME")]
     packages: Vec<String>,
     /// Let the hooks of NAME write in PATH, in this run only
     #[arg(long, value_name = "NAME=PATH")]

@@ -40,7 +40,7 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     loose.complete(&mut goal)?;
     // What it needs is not looked for: only its own hooks run.
     let chosen = vec![Chosen { candidate: goal, reason: Reason::Asked }];
-    let plan = Plan::install("hook test", Selection { chosen, replaced: Vec::new(), unchanged: Vec::new() }, &[])?;
+    let plan = Plan::install("hook test", Selection { chosen, ..Selection::default() }, &[])?;
     let storage = context.storage(Mode::Read)?;
     let work = Transaction { grants, ..Transaction::new(&context, &options, events)? };
     let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;

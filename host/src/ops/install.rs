@@ -13,7 +13,7 @@ use super::{InstallRequest, Options, Outcome};
 use crate::error::{Error, Result};
 use crate::given::{self, Given};
 use crate::manifest;
-use crate::plan::{self, Candidate, Known, Plan, Problem, Resolver, Selection, Solver, Wanted};
+use crate::plan::{self, Candidate, Known, Left, Plan, Problem, Resolver, Selection, Solver, Wanted};
 use crate::report::{Event, Events};
 
 /// Installs what was asked for, with what it needs.
@@ -72,7 +72,8 @@ fn decide(
         }
         replaced.push((name.clone(), by.clone()));
     }
-    select("install", goals, replaced, unchanged, known, loose, installed)
+    let asked = Asked { goals, replaced, unchanged, ..Asked::new("install") };
+    select(asked, known, loose, installed)
 }
 
 /// Someone chooses between packages of one name.
@@ -90,24 +91,37 @@ fn beside(name: &PackageName, error: Error) -> Error {
     }
 }
 
+/// What a request means, package by package.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) command: &'static str,
+    pub(super) goals: Vec<Candidate>,
+    /// For each package that goes, the goal that takes its place.
+    pub(super) replaced: Vec<(PackageName, PackageName)>,
+    /// What stands there as it was asked for.
+    pub(super) unchanged: Vec<PackageName>,
+    /// What was looked at and stays as it is.
+    pub(super) left: Vec<Left>,
+}
+
+impl Asked {
+    /// Nothing so far.
+    pub(super) fn new(command: &'static str) -> Self {
+        Self { command, goals: Vec::new(), replaced: Vec::new(), unchanged: Vec::new(), left: Vec::new() }
+    }
+}
+
 /// From goals to a plan.
-pub(super) fn select(
-    command: &'static str,
-    goals: Vec<Candidate>,
-    replaced: Vec<(PackageName, PackageName)>,
-    unchanged: Vec<PackageName>,
-    known: &Known,
-    loose: &Loose,
-    installed: &[InstalledPackage],
-) -> Result<Plan> {
+pub(super) fn select(asked: Asked, known: &Known, loose: &Loose, installed: &[InstalledPackage]) -> Result<Plan> {
+    let Asked { command, goals, replaced, unchanged, left } = asked;
     let leaving =
         replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
-    let problem = Problem { goals, installed, leaving, kept: unchanged.clone() };
+    let problem = Problem { command, goals, installed, leaving, kept: unchanged.clone() };
     let mut resolution = Solver::default().resolve(&problem, known)?;
     for one in &mut resolution.chosen {
         loose.complete(&mut one.candidate)?;
     }
-    let mut selection = Selection { chosen: resolution.chosen, replaced, unchanged };
+    let mut selection = Selection { chosen: resolution.chosen, replaced, unchanged, left };
     selection.replaced.extend(resolution.replaced);
     Plan::install(command, selection, installed)
 }

@@ -101,7 +101,7 @@ pub struct InstallRequest {
 /// What `upgrade` is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct UpgradeRequest {
-    /// Names of installed packages.
+    /// Names of installed packages; none means all.
     pub packages: Vec<PackageName>,
     /// Grants for this run.
     pub grants: Vec<ExtraGrant>,

@@ -1,17 +1,21 @@
 //! `upgrade`.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
+
+use packets_plugin_api::ident::Family;
+use packets_plugin_api::storage::InstalledPackage;
 
 use super::context::Context;
 use super::gather::Loose;
-use super::install::{known, mode, select};
+use super::install::{Asked, known, mode, select};
 use super::transaction::Transaction;
 use super::{Options, Outcome, UpgradeRequest};
 use crate::error::Result;
-use crate::plan;
+use crate::plan::{self, Known, Left, Release, Why};
 use crate::report::{Event, Events};
 
-/// Upgrades packages to the newest release of their family.
+/// Upgrades packages, or all of them, to the newest release of their family.
 ///
 /// # Errors
 /// Any kind; then nothing has changed.
@@ -22,24 +26,88 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     let (known, base) = known(&context, options, &mut loose, events)?;
     let storage = context.storage(mode(options))?;
     let installed = storage.installed()?;
-    let (mut goals, mut replaced, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
-    for name in &request.packages {
-        let package = plan::find_installed(name, &installed)?;
-        match plan::newest_release(package, &known)? {
-            Some(mut newest) => {
-                loose.complete(&mut newest)?;
-                if plan::is_same_release(package, &newest) {
-                    unchanged.push(package.name.clone());
-                    continue;
-                }
-                replaced.push((package.name.clone(), newest.name.clone()));
-                goals.push(newest);
-            }
-            None => unchanged.push(package.name.clone()),
+    let mut asking = Asking { known: &known, loose: &loose, asked: Asked::new("upgrade") };
+    if request.packages.is_empty() {
+        newest_of_each(&installed).into_iter().try_for_each(|package| asking.one_of_all(package, &installed))?;
+    } else {
+        for name in &request.packages {
+            asking.named(plan::find_installed(name, &installed)?)?;
         }
     }
-    let plan = select("upgrade", goals, replaced, unchanged, &known, &loose, &installed)?;
+    let plan = select(asking.asked, &known, &loose, &installed)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
     let work = Transaction { grants: &request.grants, ..Transaction::new(&context, options, events)? };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
+}
+
+/// Gathers what an upgrade means, package by package.
+struct Asking<'a> {
+    known: &'a Known,
+    loose: &'a Loose,
+    asked: Asked,
+}
+
+impl Asking<'_> {
+    /// Somebody named it: that no index has it is an error.
+    fn named(&mut self, package: &InstalledPackage) -> Result<()> {
+        match plan::newest_release(package, self.known)? {
+            Release::Unlisted => return Err(plan::no_release(package, self.known)),
+            Release::Same => self.asked.unchanged.push(package.name.clone()),
+            Release::Other(newest) | Release::Older(newest) => match self.completed(*newest, package)? {
+                Some(newest) => self.replace(package, newest),
+                None => self.asked.unchanged.push(package.name.clone()),
+            },
+        }
+        Ok(())
+    }
+
+    /// One of all: what cannot be upgraded stays, and so does what stands beside its successor.
+    fn one_of_all(&mut self, package: &InstalledPackage, installed: &[InstalledPackage]) -> Result<()> {
+        match plan::newest_release(package, self.known)? {
+            Release::Unlisted => self.leave(package, Why::Unlisted),
+            Release::Older(_) => self.leave(package, Why::Newer),
+            Release::Same => {}
+            Release::Other(newest) => {
+                if let Some(newest) = self.completed(*newest, package)?
+                    && !installed.iter().any(|other| plan::is_same_release(other, &newest))
+                {
+                    self.replace(package, newest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, package: &InstalledPackage, why: Why) {
+        self.asked.left.push(Left { name: package.name.clone(), why });
+    }
+
+    /// With the digest of its file; none where that shows it to be what is installed.
+    fn completed(&self, mut newest: plan::Candidate, package: &InstalledPackage) -> Result<Option<plan::Candidate>> {
+        self.loose.complete(&mut newest)?;
+        Ok((!plan::is_same_release(package, &newest)).then_some(newest))
+    }
+
+    fn replace(&mut self, package: &InstalledPackage, newest: plan::Candidate) {
+        if package.name != newest.name {
+            self.asked.replaced.push((package.name.clone(), newest.name.clone()));
+        }
+        if !self.asked.goals.iter().any(|goal| goal.name == newest.name) {
+            self.asked.goals.push(newest);
+        }
+    }
+}
+
+/// Every package; of several releases of one family only the newest, for whoever installed an older one beside
+/// it wants to have that.
+fn newest_of_each(installed: &[InstalledPackage]) -> Vec<&InstalledPackage> {
+    let mut newest: HashMap<&Family, &InstalledPackage> = HashMap::new();
+    for package in installed.iter().filter(|package| !package.family.is_none()) {
+        let known = newest.entry(&package.family).or_insert(package);
+        if package.version > known.version {
+            *known = package;
+        }
+    }
+    let wanted: BTreeSet<_> = newest.values().map(|package| &package.name).collect();
+    installed.iter().filter(|package| package.family.is_none() || wanted.contains(&package.name)).collect()
 }

@@ -92,6 +92,11 @@ impl Output {
         if self.json {
             return self.print_json(outcome);
         }
+        if !self.quiet {
+            for left in outcome.plan.left() {
+                self.say(left);
+            }
+        }
         if !outcome.committed && !self.dry_run {
             return self.nothing_to_do(&outcome.plan);
         }

@@ -86,19 +86,38 @@ pub fn find_installed<'a>(name: &PackageName, installed: &'a [InstalledPackage])
     }
 }
 
-/// The newest release of an installed package, if it is another one than what
-/// stands there: the highest serial of its family, else the same name.
-pub fn newest_release(installed: &InstalledPackage, known: &dyn Catalogue) -> Result<Option<Candidate>> {
+/// The newest release of an installed package.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release {
+    /// It is what stands there.
+    Same,
+    /// It is another one.
+    Other(Box<Candidate>),
+    /// It is another one of an older version, and what stands there is none of those that are known.
+    Older(Box<Candidate>),
+    /// No release of it is known.
+    Unlisted,
+}
+
+/// The newest release of an installed package: the highest serial of its family, else the same name.
+pub fn newest_release(installed: &InstalledPackage, known: &dyn Catalogue) -> Result<Release> {
     let releases = runnable(known.family(&installed.family)?);
+    let is_listed = releases.iter().any(|release| is_same_release(installed, release));
     let newest = match releases.into_iter().next() {
         Some(newest) => Some(newest),
         None => known.named(&installed.name)?,
     };
-    let newest = newest.ok_or_else(|| {
-        Error::request(format!("cannot upgrade {}: the index has no release of it", installed.name))
-            .hint(known.advice())
-    })?;
-    Ok((!is_same_release(installed, &newest)).then_some(newest))
+    Ok(match newest {
+        None => Release::Unlisted,
+        Some(newest) if is_same_release(installed, &newest) => Release::Same,
+        Some(newest) if !is_listed && newest.version < installed.version => Release::Older(Box::new(newest)),
+        Some(newest) => Release::Other(Box::new(newest)),
+    })
+}
+
+/// The refusal to upgrade what no index has.
+pub fn no_release(installed: &InstalledPackage, known: &dyn Catalogue) -> Error {
+    Error::request(format!("cannot upgrade {}: the index has no release of it", installed.name)).hint(known.advice())
 }
 
 /// Whether a candidate is what is installed: the same name and the same bytes. What

@@ -19,7 +19,7 @@ use packets_plugin_api::version::Version;
 use serde::Serialize;
 
 pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
-pub use goals::{Wanted, find_goal, find_installed, is_same_release, newest_release};
+pub use goals::{Release, Wanted, find_goal, find_installed, is_same_release, newest_release, no_release};
 pub use outcome::stays_whole;
 pub use removal::removal;
 pub use resolve::{Chosen, Problem, Resolution, Resolver, for_this_machine};
@@ -34,6 +34,7 @@ pub struct Plan {
     install: Vec<Installation>,
     remove: Vec<Removal>,
     unchanged: Vec<PackageName>,
+    left: Vec<Left>,
 }
 
 /// One package that will be installed.
@@ -67,6 +68,25 @@ pub struct Removal {
     pub name: PackageName,
     /// Its version.
     pub version: Version,
+}
+
+/// An installed package that was looked at and stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Its name.
+    pub name: PackageName,
+    /// Why it stays.
+    pub why: Why,
+}
+
+/// Why a package stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// The index has no release of it.
+    Unlisted,
+    /// The index has only older ones.
+    Newer,
 }
 
 /// What is done with a package.
@@ -109,7 +129,7 @@ impl Installation {
 }
 
 /// A selection whose files are all known: what [`Plan::install`] is made from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Selection {
     /// What will be installed, in order.
     pub chosen: Vec<Chosen>,
@@ -117,6 +137,8 @@ pub struct Selection {
     pub replaced: Vec<(PackageName, PackageName)>,
     /// What was asked for and stands there already.
     pub unchanged: Vec<PackageName>,
+    /// What was looked at and stays as it is.
+    pub left: Vec<Left>,
 }
 
 impl Plan {
@@ -160,7 +182,7 @@ impl Plan {
                 candidate,
             });
         }
-        Ok(Self { command, install, remove: Vec::new(), unchanged: selection.unchanged })
+        Ok(Self { command, install, remove: Vec::new(), unchanged: selection.unchanged, left: selection.left })
     }
 
     /// The command that it is for.
@@ -178,6 +200,10 @@ impl Plan {
     /// What was asked for and stands there already.
     pub fn unchanged(&self) -> &[PackageName] {
         &self.unchanged
+    }
+    /// What was looked at and stays as it is.
+    pub fn left(&self) -> &[Left] {
+        &self.left
     }
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
@@ -206,6 +232,9 @@ impl fmt::Display for Installation {
 /// One line a package, as `--dry-run` prints it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.command == "upgrade" && self.is_empty() && self.unchanged.is_empty() {
+            writeln!(f, "everything is up to date")?;
+        }
         for name in &self.unchanged {
             let stands = if self.command == "upgrade" { "up to date" } else { "installed already" };
             writeln!(f, "{name} is {stands}")?;
@@ -226,5 +255,15 @@ impl fmt::Display for Plan {
             writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+/// Why it stays, in one sentence.
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::Unlisted => write!(f, "{} stays as it is: no index has it", self.name),
+            Why::Newer => write!(f, "{} stays as it is: it is newer than what the index has", self.name),
+        }
     }
 }

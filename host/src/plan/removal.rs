@@ -24,7 +24,13 @@ pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: b
         }
         going.insert(needy);
     }
-    Ok(Plan { command: "remove", install: Vec::new(), remove: ordered(&going, installed), unchanged: Vec::new() })
+    Ok(Plan {
+        command: "remove",
+        install: Vec::new(),
+        remove: ordered(&going, installed),
+        unchanged: Vec::new(),
+        left: Vec::new(),
+    })
 }
 
 /// A package that stays but loses what it needs, and what that is.

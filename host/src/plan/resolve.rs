@@ -18,6 +18,8 @@ pub struct Chosen {
 /// What is to be decided.
 #[derive(Debug)]
 pub struct Problem<'a> {
+    /// What is asked for, for refusals: `install` or `upgrade`.
+    pub command: &'static str,
     /// What was asked for.
     pub goals: Vec<Candidate>,
     /// What stands there.

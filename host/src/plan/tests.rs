@@ -71,12 +71,14 @@ fn upgrades_go_by_family_and_serial_then_by_name() {
     let mut other = candidate("plain=2", &[]);
     other.digest = Some(Digest::from_bytes([2; 32]));
     let known = Known { loose: vec![newer.clone(), other], ..Known::default() };
-    assert_eq!(newest_release(&old, &known).unwrap().unwrap().name, name("go1.24"));
-    assert_eq!(newest_release(&installed("plain", &[]), &known).unwrap().unwrap().version.as_str(), "2");
+    let newest = |installed: &InstalledPackage| newest_release(installed, &known).unwrap();
+    assert!(matches!(newest(&old), Release::Other(found) if found.name == name("go1.24")));
+    assert!(matches!(newest(&installed("plain", &[])), Release::Other(found) if found.version.as_str() == "2"));
+    assert!(matches!(newest(&installed("plain=3", &[])), Release::Older(found) if found.version.as_str() == "2"));
     let mut current = installed("go1.24", &[]);
     current.family = newer.family;
-    assert_eq!(newest_release(&current, &known).unwrap(), None);
-    assert!(newest_release(&installed("gone", &[]), &known).is_err());
+    assert_eq!(newest(&current), Release::Same);
+    assert_eq!(newest(&installed("gone", &[])), Release::Unlisted);
 }
 
 #[test]
@@ -98,7 +100,12 @@ fn a_plan_prints_and_serialises() {
         Chosen { candidate: candidate("dep", &[]), reason: Reason::Needed },
         Chosen { candidate: newer, reason: Reason::Asked },
     ];
-    let selection = Selection { chosen, replaced: vec![(name("go1.23"), name("go1.24"))], unchanged: vec![name("jq")] };
+    let selection = Selection {
+        chosen,
+        replaced: vec![(name("go1.23"), name("go1.24"))],
+        unchanged: vec![name("jq")],
+        left: Vec::new(),
+    };
     let plan = Plan::install("upgrade", selection, &[installed("go1.23", &[])]).unwrap();
     assert_eq!(plan.to_string(), "jq is up to date\ninstall dep 1 (needed)\nupgrade go1.24 2 (from go1.23 1)\n");
     let json = serde_json::to_value(&plan).unwrap();

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::requirement::Requirement;
+use packets_plugin_api::storage::InstalledPackage;
 use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
 
 use super::super::candidate::{Answers, Candidate};
@@ -53,6 +55,8 @@ struct Story<'w, 'a> {
     /// What each cannot stand beside.
     opponents: BTreeMap<MemberId, BTreeSet<MemberId>>,
     goals: Vec<MemberId>,
+    /// The upgraded packages that somebody still needs as they are.
+    missed: BTreeSet<PackageName>,
     /// Sentences that lead to those that decide.
     leading: Vec<String>,
     decisive: Vec<String>,
@@ -66,6 +70,7 @@ impl<'w, 'a> Story<'w, 'a> {
             needs: BTreeMap::new(),
             opponents: BTreeMap::new(),
             goals: Vec::new(),
+            missed: BTreeSet::new(),
             leading: Vec::new(),
             decisive: Vec::new(),
             hints: Vec::new(),
@@ -94,23 +99,37 @@ impl<'w, 'a> Story<'w, 'a> {
 
     /// What was asked for and has a part in it; everything, where nothing has.
     fn subject(&self) -> String {
-        let names: Vec<&str> = match self.goals.is_empty() {
-            true => self.world.problem.goals.iter().map(|goal| goal.name.as_str()).collect(),
-            false => self
-                .world
-                .problem
-                .goals
-                .iter()
-                .map(|goal| goal.name.as_str())
-                .filter(|name| self.is_goal(name))
-                .collect(),
-        };
+        let goals = &self.world.problem.goals;
+        let is_missed = |goal: &&Candidate| self.upgraded_from(goal).is_some_and(|old| self.missed.contains(&old));
+        let mut blamed: Vec<&Candidate> = goals.iter().filter(is_missed).collect();
+        if blamed.is_empty() {
+            blamed = goals.iter().filter(|goal| self.goals.is_empty() || self.is_goal(goal.name.as_str())).collect();
+        }
+        let names: Vec<String> = blamed.into_iter().map(|goal| self.goal_name(goal)).collect();
+        let verb = self.world.problem.command;
         match names.as_slice() {
             [] => "cannot leave what is installed as it is".to_owned(),
-            [one] => format!("cannot install {one}"),
-            [most @ .., last] if names.len() < 8 => format!("cannot install {} and {last} together", most.join(", ")),
-            [one, ..] => format!("cannot install {one} and {} others together", names.len() - 1),
+            [one] => format!("cannot {verb} {one}"),
+            [most @ .., last] if names.len() < 8 => format!("cannot {verb} {} and {last} together", most.join(", ")),
+            [one, ..] => format!("cannot {verb} {one} and {} others together", names.len() - 1),
         }
+    }
+
+    /// A goal by its name; an upgrade to another name begins with the one that stands there.
+    fn goal_name(&self, goal: &Candidate) -> String {
+        match self.upgraded_from(goal) {
+            Some(old) if old != goal.name => format!("{old} to {}", goal.name),
+            _ => goal.name.to_string(),
+        }
+    }
+
+    /// What an upgrade puts this goal in the place of.
+    fn upgraded_from(&self, goal: &Candidate) -> Option<PackageName> {
+        let problem = self.world.problem;
+        let leaves = |package: &&InstalledPackage| problem.leaving.contains(&package.name);
+        let is_old = |package: &&InstalledPackage| package.name == goal.name || package.family.matches(&goal.family);
+        let old = problem.installed.iter().filter(leaves).find(is_old).map(|package| package.name.clone());
+        old.filter(|_| problem.command == "upgrade")
     }
 
     fn is_goal(&self, name: &str) -> bool {
@@ -171,6 +190,9 @@ impl<'w, 'a> Story<'w, 'a> {
         if member.is_installed() {
             let name = member.name();
             self.decisive.push(format!("{subject} needs {wanted}, and nothing would be that any more"));
+            let leaves = |old: &&InstalledPackage| self.world.problem.leaving.contains(&old.name);
+            let had = self.world.problem.installed.iter().filter(leaves).filter(|old| old.satisfies(wanted));
+            self.missed.extend(had.map(|old| old.name.clone()));
             self.hint(format!("`packets upgrade {name}` may bring a release that needs something else"));
             self.hint(format!("`packets remove {name}` makes room"));
             return;

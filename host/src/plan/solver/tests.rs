@@ -58,7 +58,7 @@ fn resolve_with(
     let goals: Vec<Candidate> =
         goals.iter().map(|goal| find_goal(&name(goal), &known, &Wanted::Highest)).collect::<Result<_>>()?;
     let leaving = goals.iter().map(|goal| goal.name.clone()).collect();
-    Solver { limits }.resolve(&Problem { goals, installed, leaving, kept: Vec::new() }, &known)
+    Solver { limits }.resolve(&Problem { command: "install", goals, installed, leaving, kept: Vec::new() }, &known)
 }
 
 fn resolve(goals: &[&str], known: &[Candidate], installed: &[InstalledPackage]) -> Result<Resolution> {
@@ -311,6 +311,7 @@ fn what_leaves_does_not_come_back() {
     };
     let stands = [installed("go1", &[]).release("go", 1), installed("app", &["go1"])];
     let problem = Problem {
+        command: "install",
         goals: vec![known.loose[1].clone()],
         installed: &stands,
         leaving: vec![name("go1"), name("go2")],
@@ -328,7 +329,7 @@ fn m33_of_two_repositories_the_nearer_wins_whatever_the_versions() {
     let index = Some(format.open_index("index".as_ref()).unwrap());
     let known = Known { loose: vec![candidate("lib=1", &[]), candidate("app", &["lib"])], index, ..Known::default() };
     let goals = vec![find_goal(&name("app"), &known, &Wanted::Refuse).unwrap()];
-    let problem = Problem { goals, installed: &[], leaving: Vec::new(), kept: Vec::new() };
+    let problem = Problem { command: "install", goals, installed: &[], leaving: Vec::new(), kept: Vec::new() };
     let found = Solver::default().resolve(&problem, &known).unwrap();
     assert_eq!(found.chosen[0].candidate.version.as_str(), "1", "M33");
 }

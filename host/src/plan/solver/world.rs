@@ -315,7 +315,11 @@ impl<'a> World<'a> {
     /// Whether a candidate could be installed: not what stands there already with the same
     /// bytes, and not what is to go.
     fn is_eligible(&self, candidate: &Candidate) -> bool {
-        let stands = || self.installed_as(&candidate.name).is_some_and(|package| is_same_release(package, candidate));
+        // What has not been packed yet has no digest; of the same version, it is what stands there.
+        let is_same = |package: &InstalledPackage| {
+            is_same_release(package, candidate) || candidate.digest.is_none() && package.version == candidate.version
+        };
+        let stands = || self.installed_as(&candidate.name).is_some_and(is_same);
         let leaves = || self.leaving.contains(&candidate.name) && self.candidate_of(&candidate.name).is_none();
         for_this_machine(candidate) && !stands() && !leaves()
     }
