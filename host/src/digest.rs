@@ -26,11 +26,20 @@ pub(crate) fn of(mut reader: impl Read) -> io::Result<Digest> {
     collect(|buffer| reader.read(buffer))
 }
 
-fn collect(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Digest> {
-    let mut buffer = vec![0; BUFFER];
+/// The same, by way of a buffer that serves many readers.
+pub(crate) fn of_in(mut reader: impl Read, buffer: &mut Vec<u8>) -> io::Result<Digest> {
+    buffer.resize(BUFFER, 0);
+    collect_in(buffer, |buffer| reader.read(buffer))
+}
+
+fn collect(read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Digest> {
+    collect_in(&mut vec![0; BUFFER], read)
+}
+
+fn collect_in(buffer: &mut [u8], mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     loop {
-        match read(&mut buffer) {
+        match read(buffer) {
             Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
             Ok(came) => hasher.update(&buffer[..came]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

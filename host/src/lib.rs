@@ -6,6 +6,7 @@
 
 mod adopt;
 pub mod archive;
+pub mod audit;
 pub mod builtin;
 pub mod cache;
 pub mod cli;

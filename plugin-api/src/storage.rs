@@ -44,6 +44,29 @@ pub struct IndexEntry {
     pub arch: Option<String>,
 }
 
+/// A package that a search has found: as much of it as people look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The unique name.
+    pub name: PackageName,
+    /// What people type where several packages share it.
+    pub alias: Option<PackageName>,
+    /// The version.
+    pub version: Version,
+    /// One line; hostile text, escaped before it is printed.
+    pub description: String,
+}
+
+impl Found {
+    /// Whether every word stands in the name, the alias or the description; upper and lower case of
+    /// ASCII letters are the same. `words` are in lower case.
+    pub fn has_all(&self, words: &[String]) -> bool {
+        let names = [Some(&self.name), self.alias.as_ref()].into_iter().flatten().map(PackageName::as_str);
+        let texts: Vec<String> = names.chain([self.description.as_str()]).map(str::to_ascii_lowercase).collect();
+        words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
+    }
+}
+
 /// An index.db, open for reading. What it holds is hostile until it parsed.
 pub trait PackageIndex: Debug + Send {
     /// The package of exactly this name.
@@ -62,6 +85,11 @@ pub trait PackageIndex: Debug + Send {
     fn family(&self, family: &Family) -> Result<Vec<IndexEntry>, StorageError>;
     /// Every package, by name.
     fn all(&self) -> Result<Vec<IndexEntry>, StorageError>;
+    /// Every package for which [`Found::has_all`] holds of these words, by name. A tab or a line feed of a
+    /// description may come as a space.
+    fn search(&self, words: &[String]) -> Result<Vec<Found>, StorageError>;
+    /// The names that begin with `prefix` and that some package answers to, in order, at most so many.
+    fn names(&self, prefix: &str, most: usize) -> Result<Vec<PackageName>, StorageError>;
 }
 
 /// How a package came to be installed.

@@ -2,9 +2,9 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 14] = [
-    "install", "remove", "upgrade", "sync", "list", "info", "files", "history", "undo", "recover", "cache", "pack",
-    "index", "hook",
+const COMMANDS: [&str; 18] = [
+    "install", "remove", "upgrade", "sync", "list", "search", "info", "files", "owns", "why", "verify", "history",
+    "undo", "recover", "cache", "pack", "index", "hook",
 ];
 
 #[test]
@@ -35,8 +35,12 @@ Commands:
   upgrade  Upgrade packages, or all of them, to the newest release in the index [alias: update]
   sync     Fetch the newest index
   list     List installed packages [alias: ls]
+  search   Look for packages by words of their names and descriptions
   info     Show what is known of a package [alias: show]
   files    List the files of an installed package, those that its hooks made too
+  owns     Tell which package a file, link or folder is of
+  why      Tell why a package is installed: who asked for it, or what needs it
+  verify   Compare what is installed with what is on record: what is missing, changed or extra
   history  List what was done, from where, and what can be undone
   undo     Take the last transaction back: files, what hooks did, and the record
   recover  Bring to its end what a crash has cut off

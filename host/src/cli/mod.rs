@@ -8,12 +8,16 @@ mod index;
 mod info;
 mod install;
 mod list;
+mod owns;
 mod pack;
 mod recover;
 mod remove;
+mod search;
 mod sync;
 mod undo;
 mod upgrade;
+mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,8 +83,12 @@ enum Command {
     Upgrade(upgrade::Upgrade),
     Sync(sync::Sync),
     List(list::List),
+    Search(search::Search),
     Info(info::Info),
     Files(files::Files),
+    Owns(owns::Owns),
+    Why(why::Why),
+    Verify(verify::Verify),
     History(history::History),
     Undo(undo::Undo),
     Recover(recover::Recover),
@@ -122,7 +130,7 @@ pub fn main() -> ExitCode {
     crate::interrupt::tell_with(crate::output::last_words);
     let options = options(&cli.global);
     match run(cli.command, &options, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output.error(&error);
             ExitCode::from(error.kind().exit_code())
@@ -142,13 +150,18 @@ fn options(global: &Global) -> Options {
     }
 }
 
-fn run(command: Command, options: &Options, output: &Output) -> Result<()> {
+fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode> {
     match command {
+        // These tell by their exit code what they found.
+        Command::Owns(args) => return args.run(options, output),
+        Command::Verify(args) => return args.run(options, output),
         Command::Install(args) => args.run(options, output),
         Command::Remove(args) => args.run(options, output),
         Command::Upgrade(args) => args.run(options, output),
         Command::Sync(args) => args.run(options, output),
         Command::List(args) => args.run(options, output),
+        Command::Search(args) => args.run(options, output),
+        Command::Why(args) => args.run(options, output),
         Command::Info(args) => args.run(options, output),
         Command::Files(args) => args.run(options, output),
         Command::History(args) => args.run(options, output),
@@ -158,7 +171,8 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<()> {
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `NAME=PATH` of `--grant`.

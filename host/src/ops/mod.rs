@@ -8,14 +8,18 @@ mod hook_test;
 mod index;
 mod install;
 mod look;
+mod owns;
 mod pack;
 mod private;
 mod remove;
 mod room;
+mod search;
 mod stage;
 mod sync;
 mod transaction;
 mod upgrade;
+mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -32,10 +36,14 @@ pub use hook_test::{HookTest, hook_test};
 pub use index::{Indexed, index};
 pub use install::install;
 pub use look::{FilesOf, Information, Shown, available, files, info, installed};
+pub use owns::{Owned, Owner, owns};
 pub use pack::{Packed, pack};
 pub use remove::remove;
+pub use search::{Hit, search};
 pub use sync::{Synced, sync};
 pub use upgrade::upgrade;
+pub use verify::{Verified, verify};
+pub use why::{Explanation, why};
 
 use crate::plan::Plan;
 

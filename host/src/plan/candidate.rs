@@ -2,7 +2,7 @@
 
 use packets_plugin_api::ident::{Digest, Family, PackageName};
 use packets_plugin_api::requirement::{Constraint, Requirement};
-use packets_plugin_api::storage::{IndexEntry, InstalledPackage, PackageIndex};
+use packets_plugin_api::storage::{Found, IndexEntry, InstalledPackage, PackageIndex};
 use packets_plugin_api::version::Version;
 
 use crate::error::Result;
@@ -121,6 +121,8 @@ pub trait Catalogue {
     fn answering(&self, name: &PackageName) -> Result<Vec<Candidate>>;
     /// The releases of this family, the highest serial first.
     fn family(&self, family: &Family) -> Result<Vec<Candidate>>;
+    /// Those that have all these words, in lower case, in a name or the description; each once.
+    fn search(&self, words: &[String]) -> Result<Vec<Found>>;
     /// Names like this one, for a hint.
     fn similar(&self, name: &PackageName) -> Result<Vec<PackageName>>;
     /// What helps where something is not among them.
@@ -195,10 +197,25 @@ impl Catalogue for Known {
         self.both(|candidate| candidate.family.matches(family), |index| index.family(family))
     }
 
+    fn search(&self, words: &[String]) -> Result<Vec<Found>> {
+        let found = |candidate: &Candidate| Found {
+            name: candidate.name.clone(),
+            alias: candidate.alias.clone(),
+            version: candidate.version.clone(),
+            description: candidate.description.clone(),
+        };
+        let mut all: Vec<Found> = self.loose.iter().map(found).filter(|found| found.has_all(words)).collect();
+        if let Some(index) = &self.index {
+            let shadowed = |name: &PackageName| self.loose.iter().any(|candidate| candidate.name == *name);
+            all.extend(index.search(words)?.into_iter().filter(|found| !shadowed(&found.name)));
+        }
+        Ok(all)
+    }
+
     fn similar(&self, name: &PackageName) -> Result<Vec<PackageName>> {
         let mut names: Vec<PackageName> = self.loose.iter().map(|candidate| candidate.name.clone()).collect();
         if let Some(index) = &self.index {
-            names.extend(index.all()?.into_iter().map(|entry| entry.name));
+            names.extend(index.names("", usize::MAX)?);
         }
         let mut near: Vec<(usize, PackageName)> = names
             .into_iter()

@@ -9,6 +9,7 @@ mod resolve;
 mod solver;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,6 +25,7 @@ pub use outcome::stays_whole;
 pub use removal::removal;
 pub use resolve::{Chosen, Problem, Resolution, Resolver, for_this_machine};
 pub use solver::Solver;
+pub use why::{Link, ways};
 
 use crate::error::{Error, Result};
 

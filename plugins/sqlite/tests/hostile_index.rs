@@ -152,6 +152,8 @@ fn survives(file: &Path) -> bool {
         index.answering(&name("package-7")).is_ok(),
         index.family(&"family-3".parse().unwrap()).is_ok(),
         index.all().is_ok(),
+        index.search(&["ackage".to_owned()]).is_ok(),
+        index.names("pack", 10).is_ok(),
     ];
     assert!(!verified || answers.iter().all(|ok| *ok), "M26: what is verified can be searched without surprise");
     verified
@@ -433,6 +435,31 @@ fn m24_names_that_the_packages_do_not_say() {
 }
 
 #[test]
+fn m24_texts_that_the_packages_do_not_say() {
+    let home = tempfile::tempdir().unwrap();
+    let written = |case: &str, sql: &str| {
+        let file = home.path().join(case);
+        FORMAT.write_index(&file, &[entry("one"), entry("other")]).unwrap();
+        FORMAT.verify_index(&file).expect(case);
+        run(&file, sql);
+        file
+    };
+    for (case, sql) in [
+        ("nothing", "DELETE FROM texts"),
+        ("less", "UPDATE texts SET text = substr(text, 1, instr(text, char(10)))"),
+        ("more", "INSERT INTO texts VALUES(9, 'ghost' || char(9) || char(9) || '1' || char(9) || char(10))"),
+        ("another", "UPDATE texts SET text = replace(text, 'other', 'otter')"),
+    ] {
+        let error = FORMAT.verify_index(&written(case, sql)).expect_err(case);
+        assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {case}: {}", whole(&error));
+    }
+    let broken = FORMAT.open_index(&written("broken", "UPDATE texts SET text = 'one'")).unwrap();
+    assert_eq!(broken.search(&["one".to_owned()]).unwrap_err().kind, StorageErrorKind::Corrupt, "M24");
+    let other = "DROP TABLE texts; CREATE TABLE texts(part INTEGER PRIMARY KEY, text TEXT CHECK (text > 0));";
+    refused("M24 of another shape", &written("other shape", other));
+}
+
+#[test]
 fn an_index_without_the_table_of_names_is_looked_through() {
     let home = tempfile::tempdir().unwrap();
     let row = index_row("a");
@@ -446,6 +473,8 @@ fn an_index_without_the_table_of_names_is_looked_through() {
     let index = FORMAT.open_index(&file).unwrap();
     assert_eq!(index.answering(&"a".parse().unwrap()).unwrap().len(), 1);
     assert_eq!(index.answering(&"b".parse().unwrap()).unwrap(), []);
+    assert_eq!(index.search(&["a".to_owned()]).unwrap().len(), 1);
+    assert_eq!(index.names("", 9).unwrap(), ["a".parse().unwrap()]);
 }
 
 #[test]

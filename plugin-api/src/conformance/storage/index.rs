@@ -77,6 +77,29 @@ fn what_is_written_is_found(format: &dyn StorageFormat, file: &Path) {
     for entry in all {
         assert!(entries.contains(&entry), "{}", entry.name);
     }
+    searches(index.as_ref());
+}
+
+fn searches(index: &dyn PackageIndex) {
+    let search = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let found = must("search", index.search(&words));
+        found.iter().map(|found| found.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(search(&["go"]), ["A-go", "go1.23", "go1.24"], "names and aliases, in whatever case, by name");
+    assert_eq!(search(&["drop", "table"]), ["go1.24"], "words of the description, every one of them");
+    assert_eq!(search(&["drop", "zlib"]), Vec::<String>::new());
+    assert_eq!(search(&["golang"]), Vec::<String>::new(), "what is provided is not looked through");
+    assert_eq!(search(&[]).len(), 5, "no word is in all");
+    let found = must("search", index.search(&["go1.24".to_owned()])).remove(0);
+    assert_eq!((found.alias, found.version), (Some(name("go")), entry("go1.24").version));
+    let beginning = |prefix: &str, most| {
+        let names = must("names", index.names(prefix, most));
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(beginning("go", 9), ["go", "go1.23", "go1.24", "gofmt", "golang", "golang-x"], "all names, in order");
+    assert_eq!(beginning("go", 2), ["go", "go1.23"], "no more than wanted");
+    assert_eq!(beginning("gO", 9), Vec::<String>::new(), "as they are written");
 }
 
 fn an_empty_index_is_one(format: &dyn StorageFormat, file: &Path) {

@@ -1,6 +1,6 @@
 //! A storage format that keeps everything in memory, for tests of what uses one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use crate::hook::Grant;
 use crate::ident::{Family, PackageName, TransactionId};
 use crate::relpath::RelPath;
 use crate::storage::{
-    Access, Approval, FileRecord, IndexEntry, IndexSummary, InstalledPackage, InstalledRow, MadeBy, PackageIndex, Rows,
-    Storage, StorageError, StorageErrorKind, StorageFormat, TransactionRow,
+    Access, Approval, FileRecord, Found, IndexEntry, IndexSummary, InstalledPackage, InstalledRow, MadeBy,
+    PackageIndex, Rows, Storage, StorageError, StorageErrorKind, StorageFormat, TransactionRow,
 };
 
 /// A storage format without files: a path is only a key. Clones share what they hold.
@@ -216,6 +216,23 @@ impl PackageIndex for MemoryIndex {
         let mut all = self.0.clone();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
+    }
+
+    fn search(&self, words: &[String]) -> Result<Vec<Found>, StorageError> {
+        let found = |IndexEntry { name, alias, version, description, .. }| Found { name, alias, version, description };
+        Ok(self.all()?.into_iter().map(found).filter(|found| found.has_all(words)).collect())
+    }
+
+    fn names(&self, prefix: &str, most: usize) -> Result<Vec<PackageName>, StorageError> {
+        let of = |entry: &IndexEntry| {
+            [entry.name.clone()]
+                .into_iter()
+                .chain(entry.alias.clone())
+                .chain(entry.provides.clone())
+                .collect::<Vec<_>>()
+        };
+        let names: BTreeSet<PackageName> = self.0.iter().flat_map(of).collect();
+        Ok(names.into_iter().filter(|name| name.as_str().starts_with(prefix)).take(most).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod entry;
 mod schema;
+mod texts;
 mod verify;
 mod write;
 
@@ -9,12 +10,13 @@ use std::fmt;
 use std::path::Path;
 
 use packets_plugin_api::ident::{Family, PackageName};
-use packets_plugin_api::storage::{IndexEntry, PackageIndex, StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{Found, IndexEntry, PackageIndex, StorageError, StorageErrorKind};
 use rusqlite::{Connection, Params};
 
 use crate::failure::Subject;
 use crate::limits;
 use crate::open::{self, Clock};
+use crate::value::{Column, parse_row};
 use schema::Shape;
 pub(crate) use verify::verify;
 pub(crate) use write::write;
@@ -32,6 +34,8 @@ pub(crate) struct IndexDb {
     answering: &'static [&'static str],
     /// Whether the file has the table [`schema::ANSWERS`].
     answers: bool,
+    /// Whether the file has the table [`schema::TEXTS`].
+    texts: bool,
 }
 
 const NAMED: &str = "SELECT serial FROM packages WHERE realname = ?1";
@@ -39,6 +43,12 @@ const ALIASED: &str = "SELECT serial FROM packages WHERE name = ?1";
 /// A name needs no escape in JSON.
 const PROVIDING: &str = "SELECT serial FROM packages WHERE instr(provides, '\"' || ?1 || '\"')";
 const ANSWERING: &str = "SELECT serial FROM answers WHERE name = ?1";
+/// The names that begin with a text: by key, and for a file that has no key for it.
+const BEGINNING: [&str; 3] = [
+    "SELECT DISTINCT name FROM answers WHERE name >= ?1 AND name < ?1 || char(0x10ffff) ORDER BY name LIMIT ?2",
+    "SELECT realname FROM packages WHERE realname >= ?1 AND realname < ?1 || char(0x10ffff) ORDER BY realname LIMIT ?2",
+    "SELECT DISTINCT name FROM packages WHERE name >= ?1 AND name < ?1 || char(0x10ffff) ORDER BY name LIMIT ?2",
+];
 const OF_FAMILY: &str = "SELECT serial FROM packages WHERE family = ?1";
 
 /// By one key where the file has the table for it; else every row is looked at: such an index
@@ -67,7 +77,8 @@ impl IndexDb {
         let shape = schema::check(&subject, &connection)?;
         let select = entry::select(&shape.columns);
         let row = format!("{select} WHERE serial = ?1");
-        Ok(Self { subject, connection, clock, select, row, answering: answering(&shape), answers: shape.answers })
+        let (answers, texts) = (shape.answers, shape.texts);
+        Ok(Self { subject, connection, clock, select, row, answering: answering(&shape), answers, texts })
     }
 
     /// Hands every entry that the statement selects to `each`, in order.
@@ -178,6 +189,25 @@ impl PackageIndex for IndexDb {
         })?;
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
+    }
+
+    fn search(&self, words: &[String]) -> Result<Vec<Found>, StorageError> {
+        self.clock.start(limits::QUERY_TIME);
+        texts::search(self, words)
+    }
+
+    fn names(&self, prefix: &str, most: usize) -> Result<Vec<PackageName>, StorageError> {
+        self.clock.start(limits::QUERY_TIME);
+        let failed = self.subject.failed("read");
+        let mut names = std::collections::BTreeSet::new();
+        for statement in if self.answers { &BEGINNING[..1] } else { &BEGINNING[1..] } {
+            let mut statement = self.connection.prepare_cached(statement).map_err(&failed)?;
+            let mut rows = statement.query((prefix, i64::try_from(most).unwrap_or(i64::MAX))).map_err(&failed)?;
+            while let Some(row) = rows.next().map_err(&failed)? {
+                names.insert(parse_row(&self.subject, row, 0, |values| values.parsed(Column(0, "name")))?);
+            }
+        }
+        Ok(names.into_iter().take(most).collect())
     }
 }
 

@@ -34,6 +34,10 @@ const TYPES: [&str; 12] = [
 pub(super) const ANSWERS: &str =
     "CREATE TABLE answers(name TEXT NOT NULL, serial INTEGER NOT NULL, PRIMARY KEY(name, serial)) WITHOUT ROWID";
 
+/// The table of what a search looks through: name, alias, version and description of each package, by name, a line
+/// each with tabs between, in parts. A few large values instead of many rows. Only in this spelling.
+pub(super) const TEXTS: &str = "CREATE TABLE texts(part INTEGER NOT NULL PRIMARY KEY, text TEXT NOT NULL)";
+
 /// What a file has of what an index may have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -41,13 +45,15 @@ pub(super) struct Shape {
     pub(super) columns: Vec<String>,
     /// Whether there is the table of [`ANSWERS`].
     pub(super) answers: bool,
+    /// Whether there is the table of [`TEXTS`].
+    pub(super) texts: bool,
 }
 
 /// Checks the schema.
 ///
 /// Allowed are the table `packages` with v1's columns and any others that only
 /// hold values, the indexes that SQLite makes for UNIQUE, named indexes of plain
-/// columns, the counter of AUTOINCREMENT, and [`ANSWERS`].
+/// columns, the counter of AUTOINCREMENT, [`ANSWERS`] and [`TEXTS`].
 pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape, StorageError> {
     let failed = subject.failed("read");
     let refuse = |name: &str, why: &str| {
@@ -59,7 +65,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
         .map_err(&failed)?;
     let mut rows = statement.query([]).map_err(&failed)?;
     let mut columns: Option<Vec<String>> = None;
-    let mut answers = false;
+    let (mut answers, mut texts) = (false, false);
     while let Some(row) = rows.next().map_err(&failed)? {
         let (name, kind, table, sql) = parse_row(subject, row, 0, |values| {
             Ok((
@@ -75,6 +81,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
             }
             ("table", "sqlite_sequence", "sqlite_sequence", Some("CREATE TABLE sqlite_sequence(name,seq)")) => {}
             ("table", "answers", "answers", Some(ANSWERS)) => answers = true,
+            ("table", "texts", "texts", Some(TEXTS)) => texts = true,
             ("index", _, "packages", None) if name.starts_with("sqlite_autoindex_packages_") => {}
             ("index", _, "packages", Some(sql)) => {
                 let columns = columns.as_deref().unwrap_or_default();
@@ -84,7 +91,7 @@ pub(super) fn check(subject: &Subject, connection: &Connection) -> Result<Shape,
         }
     }
     let columns = columns.ok_or_else(|| subject.corrupt("it has no table \"packages\""))?;
-    Ok(Shape { columns, answers })
+    Ok(Shape { columns, answers, texts })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

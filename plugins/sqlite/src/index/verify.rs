@@ -6,6 +6,7 @@ use std::path::Path;
 use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::storage::{IndexEntry, IndexSummary, PackageIndex as _, StorageError, StorageErrorKind};
 
+use super::texts::Lines;
 use super::{IndexDb, entry};
 use crate::limits;
 use crate::value::{Column, parse_row};
@@ -21,9 +22,13 @@ fn verify_within(file: &Path, most: u64) -> Result<IndexSummary, StorageError> {
     pages(&index)?;
     let mut packages = 0;
     let mut answers = Answers::new(&index);
+    let mut lines = Lines::default();
     index.each(&format!("{} ORDER BY serial", index.select), [], |entry| {
         packages += 1;
         answers.check(&entry)?;
+        if index.texts {
+            lines.add(&entry);
+        }
         if packages > most {
             let why = format!("more than {most} packages");
             return Err(index.subject.error(StorageErrorKind::Limit, "use").because(why));
@@ -31,6 +36,7 @@ fn verify_within(file: &Path, most: u64) -> Result<IndexSummary, StorageError> {
         Ok(())
     })?;
     answers.finish()?;
+    lines.check(&index)?;
     look_ups(&index)?;
     Ok(IndexSummary { packages })
 }

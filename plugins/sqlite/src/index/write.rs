@@ -7,7 +7,7 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::storage::{IndexEntry, StorageError, StorageErrorKind};
 use rusqlite::{Connection, params};
 
-use super::{entry, schema};
+use super::{entry, schema, texts};
 use crate::failure::Subject;
 use crate::limits;
 use crate::open;
@@ -80,6 +80,7 @@ fn fill(connection: &mut Connection, entries: &[IndexEntry]) -> rusqlite::Result
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("../schema/index.sql"))?;
     transaction.execute_batch(schema::ANSWERS)?;
+    transaction.execute_batch(schema::TEXTS)?;
     {
         let mut insert = transaction.prepare(INSERT)?;
         for (serial, entry) in (1_i64..).zip(entries) {
@@ -107,6 +108,7 @@ fn fill(connection: &mut Connection, entries: &[IndexEntry]) -> rusqlite::Result
         }
     }
     fill_answers(&transaction, entries)?;
+    texts::fill(&transaction, entries)?;
     transaction.execute_batch(include_str!("../schema/index_lookups.sql"))?;
     transaction.commit()
 }
