@@ -1,5 +1,5 @@
 //! The commands that only look: search, owns, why, verify, and how fast they answer.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
+#![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
 
 mod owns;
 mod search;
