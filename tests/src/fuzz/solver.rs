@@ -82,7 +82,7 @@ pub(super) fn solver(bytes: &[u8]) {
         all.iter().enumerate().filter(|(at, _)| goals & (1 << at) != 0).map(|(_, one)| one.clone()).collect();
     let known = Known { loose: all.clone(), ..Known::default() };
     let leaving = wanted.iter().map(|one| one.name.clone()).collect();
-    let problem = Problem { goals: wanted, installed: &[], leaving, kept: Vec::new() };
+    let problem = Problem { command: "install", goals: wanted, installed: &[], leaving, kept: Vec::new() };
     let exists = || (0..1_u32 << all.len()).any(|set| set & goals == goals && is_whole(&all, set));
     match Solver::default().resolve(&problem, &known) {
         Ok(resolution) => {
