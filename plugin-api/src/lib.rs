@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod fetch;
 pub mod hook;
 pub mod ident;
+pub mod native;
 pub mod registry;
 pub mod relpath;
 pub mod requirement;
