@@ -134,6 +134,9 @@ pub struct InstalledPackage {
     pub installed_at: u64,
     /// Bytes of all its files.
     pub installed_size: u64,
+    /// Whether somebody wants it to stay as it is: nothing is put in its place until that is taken back.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// Whether the package brought a path or one of its hooks made it.
@@ -432,6 +435,7 @@ mod tests {
                     "name": "zlib", "alias": "z", "version": "1.3", "description": "", "requires": ["a>=1 | b"],
                     "conflicts": ["c"], "provides": ["libz"], "family": "one", "serial": 1, "digest": digest,
                     "reason": "asked", "folder": "opt/zlib", "installed_at": 1, "installed_size": 5,
+                    "held": true,
                 },
                 "files": [
                     {"path": "opt/zlib/a", "made_by": "data", "kind": "file", "mode": 420, "size": u64::MAX,

@@ -125,7 +125,8 @@ fn index_differs(change: &str, part: &str) {
     indexed(&environment, &server, &Package::program("third", "1"));
     let index = environment.repo().join("index.db");
     let database = rusqlite::Connection::open(&index).unwrap();
-    database.execute_batch(change).unwrap();
+    // Without the texts of a search, which would have to say the same.
+    database.execute_batch(&format!("DROP TABLE texts; {change}")).unwrap();
     drop(database);
     server.serve(&environment.repo());
     environment.run(&["sync", &server.url("/index.db")]).ok();

@@ -5,3 +5,4 @@ mod admin;
 mod clean;
 mod odd;
 mod refused;
+mod unneeded;

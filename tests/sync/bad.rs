@@ -171,7 +171,7 @@ fn m27_files_beside_the_index_are_ignored() {
 #[test]
 fn m31_descriptions_never_act_on_the_terminal() {
     let synced = synced();
-    let bytes = synced.changed("UPDATE packages SET description = char(27) || '[2J' || char(8238) || 'x' || char(10) || 'y' WHERE realname = 'tool'");
+    let bytes = synced.changed("DROP TABLE texts; UPDATE packages SET description = char(27) || '[2J' || char(8238) || 'x' || char(10) || 'y' WHERE realname = 'tool'");
     synced.server.set("/index.db", Reply::Bytes(bytes));
     synced.environment.run(&["sync"]).ok();
     for arguments in [&["list", "--available"][..], &["info", "tool"]] {

@@ -4,6 +4,7 @@
 mod admin;
 mod all;
 mod displace;
+mod hold;
 mod kinds;
 mod releases;
 mod replace;

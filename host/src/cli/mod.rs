@@ -1,5 +1,6 @@
 //! The command line: one file a command, each its arguments and one call into `ops`.
 
+mod autoremove;
 mod cache;
 mod files;
 mod history;
@@ -8,6 +9,7 @@ mod index;
 mod info;
 mod install;
 mod list;
+mod mark;
 mod owns;
 mod pack;
 mod recover;
@@ -80,7 +82,11 @@ struct Global {
 enum Command {
     Install(install::Install),
     Remove(remove::Remove),
+    Autoremove(autoremove::Autoremove),
     Upgrade(upgrade::Upgrade),
+    Hold(mark::Hold),
+    Unhold(mark::Unhold),
+    Mark(mark::Mark),
     Sync(sync::Sync),
     List(list::List),
     Search(search::Search),
@@ -157,6 +163,10 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Verify(args) => return args.run(options, output),
         Command::Install(args) => args.run(options, output),
         Command::Remove(args) => args.run(options, output),
+        Command::Autoremove(args) => args.run(options, output),
+        Command::Hold(args) => args.run(options, output),
+        Command::Unhold(args) => args.run(options, output),
+        Command::Mark(args) => args.run(options, output),
         Command::Upgrade(args) => args.run(options, output),
         Command::Sync(args) => args.run(options, output),
         Command::List(args) => args.run(options, output),

@@ -11,6 +11,7 @@ mod changes;
 mod draft;
 mod extras;
 mod layers;
+mod record_only;
 mod resume;
 mod rows;
 mod staged;
@@ -27,6 +28,7 @@ use packets_plugin_api::storage::Storage;
 
 pub use area::{About, Area};
 pub(crate) use carry_out::Ground;
+pub(crate) use record_only::record_only;
 pub(crate) use resume::{Resumed, resume};
 pub use rows::Entry;
 pub(crate) use staged::free;

@@ -114,9 +114,19 @@ impl Asked {
 /// From goals to a plan.
 pub(super) fn select(asked: Asked, known: &Known, loose: &Loose, installed: &[InstalledPackage]) -> Result<Plan> {
     let Asked { command, goals, replaced, unchanged, left } = asked;
+    for package in installed.iter().filter(|package| package.held) {
+        let is_replaced = replaced.iter().any(|(gone, _)| *gone == package.name);
+        if is_replaced || goals.iter().any(|goal| goal.name == package.name) {
+            let what = if command == "upgrade" { "upgrade" } else { "replace" };
+            return Err(Error::request(format!("cannot {what} {}: it is held", package.name))
+                .hint(format!("`packets unhold {}` frees it", package.name)));
+        }
+    }
     let leaving =
         replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
-    let problem = Problem { command, goals, installed, leaving, kept: unchanged.clone() };
+    let held = installed.iter().filter(|package| package.held).map(|package| package.name.clone());
+    let kept = unchanged.iter().cloned().chain(held).collect();
+    let problem = Problem { command, goals, installed, leaving, kept };
     let mut resolution = Solver::default().resolve(&problem, known)?;
     for one in &mut resolution.chosen {
         loose.complete(&mut one.candidate)?;

@@ -1,5 +1,6 @@
 //! What each command does: its stages in order, readable from top to bottom.
 
+mod autoremove;
 mod cache;
 mod context;
 mod gather;
@@ -8,6 +9,7 @@ mod hook_test;
 mod index;
 mod install;
 mod look;
+mod mark;
 mod owns;
 mod pack;
 mod private;
@@ -30,12 +32,14 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use serde::Serialize;
 
+pub use autoremove::autoremove;
 pub use cache::{Stored, StoredPackage, StoredTransaction, Which, cache_clean, cache_list};
 pub use history::{Past, RecoveredAll, Undone, history, recover, undo};
 pub use hook_test::{HookTest, hook_test};
 pub use index::{Indexed, index};
 pub use install::install;
 pub use look::{FilesOf, Information, Shown, available, files, info, installed};
+pub use mark::{Mark, Marked, MarkedPackage, mark};
 pub use owns::{Owned, Owner, owns};
 pub use pack::{Packed, pack};
 pub use remove::remove;
@@ -141,6 +145,8 @@ pub struct Outcome {
     pub programs: Vec<PathBuf>,
     /// Files of the administrator that were kept, and where they are now.
     pub kept: Vec<Kept>,
+    /// What came along and is needed by nothing any more; told after a removal.
+    pub unneeded: Vec<PackageName>,
     /// How long it took.
     #[serde(skip)]
     pub took: Duration,

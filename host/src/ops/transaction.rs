@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use packets_hook_runtime::folder::Folder;
 use packets_hook_runtime::sandbox::Places;
 use packets_hook_runtime::view;
-use packets_plugin_api::ident::TransactionId;
+use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{InstalledPackage, Storage};
 
@@ -58,6 +58,7 @@ impl<'a> Transaction<'a> {
             committed: false,
             programs: Vec::new(),
             kept: Vec::new(),
+            unneeded: Vec::new(),
             took: started.elapsed(),
         };
         self.warn_of_idle_grants(&nothing.plan);
@@ -88,6 +89,7 @@ impl<'a> Transaction<'a> {
                 committed: false,
                 programs: Vec::new(),
                 kept: Vec::new(),
+                unneeded: Vec::new(),
                 took: started.elapsed(),
             });
         };
@@ -110,6 +112,7 @@ impl<'a> Transaction<'a> {
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
             kept: committed.kept().to_vec(),
             committed: true,
+            unneeded: unneeded_after(&plan, storage.as_ref())?,
             took: started.elapsed(),
             plan,
         })
@@ -231,6 +234,15 @@ impl<'a> Transaction<'a> {
     }
 }
 
+/// After a removal: what came along and is needed by nothing any more.
+fn unneeded_after(plan: &Plan, storage: &dyn Storage) -> Result<Vec<PackageName>> {
+    if plan.removals().is_empty() {
+        return Ok(Vec::new());
+    }
+    let installed = storage.installed()?;
+    Ok(plan::unneeded(&installed).into_iter().cloned().collect())
+}
+
 /// What will be on record of each staged package: for one from an index, its row's
 /// family and serial; the rest is the manifest's.
 fn arriving(plan: &Plan, staged: Vec<Staged>, data: &RelPath, time: u64) -> Result<Vec<Arriving>> {
@@ -252,6 +264,7 @@ fn arriving(plan: &Plan, staged: Vec<Staged>, data: &RelPath, time: u64) -> Resu
             folder: folder.clone(),
             installed_at: time,
             installed_size: 0,
+            held: false,
         };
         Ok(Arriving { staged, folder, package })
     };

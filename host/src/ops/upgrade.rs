@@ -63,6 +63,10 @@ impl Asking<'_> {
 
     /// One of all: what cannot be upgraded stays, and so does what stands beside its successor.
     fn one_of_all(&mut self, package: &InstalledPackage, installed: &[InstalledPackage]) -> Result<()> {
+        if package.held {
+            self.leave(package, Why::Held);
+            return Ok(());
+        }
         match plan::newest_release(package, self.known)? {
             Release::Unlisted => self.leave(package, Why::Unlisted),
             Release::Older(_) => self.leave(package, Why::Newer),

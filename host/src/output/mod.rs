@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use packets_plugin_api::hook::{EffectKind, HookReport};
 use packets_plugin_api::ident::{PackageName, escape};
-use packets_plugin_api::storage::{FileKind, InstalledPackage, MadeBy};
+use packets_plugin_api::storage::{FileKind, InstalledPackage, MadeBy, Reason};
 use serde::Serialize;
 
 use crate::error::{Context, Error, Result};
 use crate::ops::{
-    FilesOf, HookOutcome, HookTest, Indexed, Information, Outcome, Packed, Past, RecoveredAll, Shown, Stored, Synced,
-    Undone,
+    FilesOf, HookOutcome, HookTest, Indexed, Information, Mark, Marked, Outcome, Packed, Past, RecoveredAll, Shown,
+    Stored, Synced, Undone,
 };
 use crate::plan::{Action, Installation, Plan};
 use crate::report::{Event, Events};
@@ -125,6 +125,14 @@ impl Output {
             }
         }
         self.say(format_args!("{} in {}", done(&outcome.plan), duration(outcome.took)));
+        if !outcome.unneeded.is_empty() {
+            let names = match outcome.unneeded.as_slice() {
+                [one] => one.to_string(),
+                [most @ .., last] if most.len() < 8 => format!("{} and {last}", list(most)),
+                all => packages(all.len() as u64),
+            };
+            self.say(format_args!("`packets autoremove` removes {names}, which nothing needs any more"));
+        }
         if let [only] = outcome.programs.as_slice() {
             self.say(format_args!("run it: {}", only.display()));
         } else if !outcome.programs.is_empty() && outcome.programs.len() <= 8 {
@@ -189,6 +197,12 @@ impl Output {
             lines.push(("needs", list(&package.requires)));
             lines.push(("folder", package.folder.absolute()));
             lines.push(("size", size(package.installed_size)));
+            let reason = match package.reason {
+                Reason::Asked => "it was asked for",
+                Reason::Needed => "it is needed; `packets why` tells by what",
+            };
+            lines.push(("installed as", reason.to_owned()));
+            lines.push(("held", if package.held { "yes".to_owned() } else { String::new() }));
         }
         if let Some(package) = &information.available {
             if information.installed.is_none() {
@@ -252,6 +266,34 @@ impl Output {
             self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
         }
         self.say(format_args!("{lines}undone; `packets undo {}` brings it back", undone.id));
+        Ok(())
+    }
+
+    /// Prints what was marked, or would be.
+    pub fn marked(&self, marked: &Marked) -> Result<()> {
+        if self.json {
+            return self.print_json(marked);
+        }
+        let is = match marked.mark {
+            Mark::Asked => "marked as asked for",
+            Mark::Needed => "marked as needed by others only",
+            Mark::Held => "held",
+            Mark::Free => "free to be upgraded",
+        };
+        let would = if marked.committed { "is now" } else { "would be" };
+        let lines: String =
+            marked.changed.iter().map(|one| format!("{} {} {would} {is}\n", one.name, one.version)).collect();
+        if self.dry_run {
+            self.print(&lines)?;
+        } else if !self.quiet && !lines.is_empty() {
+            self.say(lines.trim_end());
+        }
+        if !self.quiet {
+            marked
+                .unchanged
+                .iter()
+                .for_each(|one| self.say(format_args!("{} {} is {is} already", one.name, one.version)));
+        }
         Ok(())
     }
 

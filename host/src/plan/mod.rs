@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use candidate::{Answers, Candidate, Catalogue, Known, Source};
 pub use goals::{Release, Wanted, find_goal, find_installed, is_same_release, newest_release, no_release};
 pub use outcome::stays_whole;
-pub use removal::removal;
+pub use removal::{removal, removal_of_unneeded, unneeded};
 pub use resolve::{Chosen, Problem, Resolution, Resolver, for_this_machine};
 pub use solver::Solver;
 pub use why::{Link, ways};
@@ -89,6 +89,8 @@ pub enum Why {
     Unlisted,
     /// The index has only older ones.
     Newer,
+    /// Somebody holds it.
+    Held,
 }
 
 /// What is done with a package.
@@ -237,6 +239,9 @@ impl fmt::Display for Plan {
         if self.command == "upgrade" && self.is_empty() && self.unchanged.is_empty() {
             writeln!(f, "everything is up to date")?;
         }
+        if self.command == "autoremove" && self.is_empty() {
+            writeln!(f, "nothing is there that nobody needs")?;
+        }
         for name in &self.unchanged {
             let stands = if self.command == "upgrade" { "up to date" } else { "installed already" };
             writeln!(f, "{name} is {stands}")?;
@@ -265,6 +270,7 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
             Why::Unlisted => write!(f, "{} stays as it is: no index has it", self.name),
+            Why::Held => write!(f, "{} stays as it is: it is held", self.name),
             Why::Newer => write!(f, "{} stays as it is: it is newer than what the index has", self.name),
         }
     }

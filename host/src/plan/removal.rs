@@ -1,9 +1,10 @@
 //! What a removal takes with it, and what stands in its way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use packets_plugin_api::ident::PackageName;
-use packets_plugin_api::storage::InstalledPackage;
+use packets_plugin_api::requirement::Requirement;
+use packets_plugin_api::storage::{InstalledPackage, Reason};
 
 use super::{Answers, Plan, Removal, find_installed};
 use crate::error::{Error, Result};
@@ -22,6 +23,10 @@ pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: b
             return Err(Error::request(format!("cannot remove {needed}: the installed {needy} needs it"))
                 .hint(format!("`packets remove {needed} {needy}` removes both; --cascade removes all that needs it")));
         }
+        if installed.iter().any(|package| package.name == needy && package.held) {
+            return Err(Error::request(format!("cannot remove {needed}: {needy} needs it and is held"))
+                .hint(format!("`packets unhold {needy}` lets it go")));
+        }
         going.insert(needy);
     }
     Ok(Plan {
@@ -31,6 +36,36 @@ pub fn removal(names: &[PackageName], installed: &[InstalledPackage], cascade: b
         unchanged: Vec::new(),
         left: Vec::new(),
     })
+}
+
+/// The plan for the removal of what nobody needs.
+pub fn removal_of_unneeded(installed: &[InstalledPackage]) -> Plan {
+    let going = unneeded(installed).into_iter().cloned().collect();
+    let remove = ordered(&going, installed);
+    Plan { command: "autoremove", install: Vec::new(), remove, unchanged: Vec::new(), left: Vec::new() }
+}
+
+/// The packages that came along and that nothing needs which was asked for or is held, by name. Whatever could meet
+/// a requirement counts as needed: of several, nobody can tell which one is used.
+pub fn unneeded(installed: &[InstalledPackage]) -> BTreeSet<&PackageName> {
+    let mut by_name: HashMap<&PackageName, Vec<&InstalledPackage>> = HashMap::new();
+    for package in installed {
+        for name in [&package.name].into_iter().chain(&package.alias).chain(&package.provides) {
+            by_name.entry(name).or_default().push(package);
+        }
+    }
+    let mut needed: BTreeSet<&PackageName> = BTreeSet::new();
+    let mut queue: Vec<&InstalledPackage> =
+        installed.iter().filter(|package| package.reason == Reason::Asked || package.held).collect();
+    while let Some(package) = queue.pop() {
+        if needed.insert(&package.name) {
+            for constraint in package.requires.iter().flat_map(Requirement::alternatives) {
+                let named = by_name.get(&constraint.name).into_iter().flatten();
+                queue.extend(named.filter(|other| other.answers(constraint)));
+            }
+        }
+    }
+    installed.iter().map(|package| &package.name).filter(|name| !needed.contains(name)).collect()
 }
 
 /// A package that stays but loses what it needs, and what that is.

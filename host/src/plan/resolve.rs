@@ -26,7 +26,7 @@ pub struct Problem<'a> {
     pub installed: &'a [InstalledPackage],
     /// Installed packages that go away or are replaced, by the goal that replaces them.
     pub leaving: Vec<PackageName>,
-    /// Installed packages that were asked for as they are: no other release takes their place.
+    /// Installed packages that were asked for as they are, or are held: no other release takes their place.
     pub kept: Vec<PackageName>,
 }
 

@@ -45,6 +45,7 @@ pub(super) fn installed(text: &str, requires: &[&str]) -> InstalledPackage {
         folder: RelPath::root(),
         installed_at: 0,
         installed_size: 0,
+        held: false,
     }
 }
 

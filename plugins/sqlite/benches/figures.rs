@@ -53,6 +53,7 @@ fn package(name: &str) -> InstalledPackage {
         folder: format!("opt/packets/{name}").parse().unwrap(),
         installed_at: 1,
         installed_size: 1,
+        held: false,
     }
 }
 

@@ -186,7 +186,7 @@ fn v1s_column_follows_what_is_installed() {
 #[test]
 fn later_schemas_are_refused() {
     let home = tempfile::tempdir().unwrap();
-    for version in [3, 99, -1] {
+    for version in [4, 99, -1] {
         let file = home.path().join(format!("{version}.db"));
         drop(write(&file));
         run(&file, &format!("PRAGMA user_version = {version}"));
@@ -368,7 +368,7 @@ fn number_1(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn number_1_is_read_as_it_is_and_becomes_2() {
+fn number_1_is_read_as_it_is_and_becomes_the_newest() {
     let home = tempfile::tempdir().unwrap();
     let file = number_1(home.path());
     let before = fs::read(&file).unwrap();
@@ -386,7 +386,7 @@ fn number_1_is_read_as_it_is_and_becomes_2() {
     let number = |file: &Path| -> i64 {
         Connection::open(file).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((number(&file), number(&home.path().join("copy.db"))), (2, 1));
+    assert_eq!((number(&file), number(&home.path().join("copy.db"))), (3, 1));
     let mut next = rows(7, vec![package("b")]);
     next.transaction.undoes = Some(history[0].id.clone());
     next.transaction.origins = vec![Origin { package: name("b"), source: "there".to_owned() }];

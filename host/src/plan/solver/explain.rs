@@ -176,6 +176,7 @@ impl<'w, 'a> Story<'w, 'a> {
                 let which = if plain { String::new() } else { format!(", which is {}", self.list(options)) };
                 self.leading.push(format!("{} needs {wanted}{which}", self.show(who)));
                 let member = self.world.member(who);
+                self.tell_held(&member);
                 if member.is_installed() {
                     self.hint(format!("`packets remove {}` makes room", member.name()));
                 }
@@ -188,11 +189,16 @@ impl<'w, 'a> Story<'w, 'a> {
         let member = self.world.member(who);
         let subject = if self.goals == [who] { "it".to_owned() } else { self.show(who) };
         if member.is_installed() {
+            self.tell_held(&member);
             let name = member.name();
             self.decisive.push(format!("{subject} needs {wanted}, and nothing would be that any more"));
             let leaves = |old: &&InstalledPackage| self.world.problem.leaving.contains(&old.name);
             let had = self.world.problem.installed.iter().filter(leaves).filter(|old| old.satisfies(wanted));
-            self.missed.extend(had.map(|old| old.name.clone()));
+            let missed: Vec<PackageName> = had.map(|old| old.name.clone()).collect();
+            if self.world.problem.command == "upgrade" {
+                missed.iter().for_each(|old| self.hint(format!("`packets hold {old}` leaves it as it is")));
+            }
+            self.missed.extend(missed);
             self.hint(format!("`packets upgrade {name}` may bring a release that needs something else"));
             self.hint(format!("`packets remove {name}` makes room"));
             return;
@@ -228,6 +234,7 @@ impl<'w, 'a> Story<'w, 'a> {
             };
             self.decisive.push(sentence);
             for (id, member) in [(who, &one), (other, &two)] {
+                self.tell_held(member);
                 // One of the same name is upgraded, if those that need it as it is let it be.
                 if member.is_installed() && one.name() != two.name() {
                     self.hint(format!("`packets remove {}` makes room", member.name()));
@@ -235,6 +242,15 @@ impl<'w, 'a> Story<'w, 'a> {
                     self.hint(format!("leave out {}", member.name()));
                 }
             }
+        }
+    }
+
+    /// A newer release of it might do, if it were not held.
+    fn tell_held(&mut self, member: &Member<'_>) {
+        if let Member::Installed(package) = member
+            && package.held
+        {
+            self.hint(format!("{0} is held: `packets unhold {0}` lets it be upgraded", package.name));
         }
     }
 

@@ -70,6 +70,7 @@ pub(super) fn installed(text: &str) -> InstalledPackage {
         folder: path(&format!("opt/{text}")),
         installed_at: 1_700_000_000,
         installed_size: 5_000_000_000,
+        held: true,
     }
 }
 

@@ -18,7 +18,7 @@ const UPSERT_PACKAGE: &str = "INSERT INTO packages(realname, version, dependenci
     version = excluded.version, name = excluded.name, family = excluded.family, serial = excluded.serial";
 
 const INSERT_DETAILS: &str = "INSERT INTO package_details(realname, description, requires, conflicts, provides, sha256, \
-    reason, folder, installed_at, installed_size) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    reason, folder, installed_at, installed_size, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const INSERT_FILE: &str = "INSERT INTO files(package, path, made_by, kind, mode, size, sha256, asked, target, displaced) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -105,6 +105,7 @@ pub(super) fn insert_details(transaction: &Transaction<'_>, package: &InstalledP
         package.folder.as_str(),
         number(package.installed_at)?,
         number(package.installed_size)?,
+        package.held,
     ])
 }
 

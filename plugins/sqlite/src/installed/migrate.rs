@@ -15,7 +15,8 @@ const UNADOPTED: &str = " WHERE d.id IS NULL ORDER BY p.realname";
 const ORPHANS: &str = "SELECT realname FROM package_details WHERE realname NOT IN (SELECT realname FROM packages)";
 
 /// What leads from each number of the schema to the next, from version 1's table on.
-pub(super) const STEPS: [&str; 2] = [include_str!("../schema/1.sql"), include_str!("../schema/2.sql")];
+pub(super) const STEPS: [&str; 3] =
+    [include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")];
 
 /// Brings the file to the newest schema and adopts what version 1 installed, in
 /// one SQLite transaction; a file that needs neither is only read.

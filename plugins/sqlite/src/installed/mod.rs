@@ -179,6 +179,7 @@ impl InstalledDb {
         let select = match self.layout {
             Layout::Empty => return Ok(Vec::new()),
             Layout::V1 => rows::SELECT_V1_PACKAGES,
+            Layout::Number(1 | 2) => rows::SELECT_PACKAGES_2,
             Layout::Number(_) => rows::SELECT_PACKAGES,
         };
         self.find(&format!("{select}{rest}"), parameters, 0, rows::package)
@@ -335,6 +336,7 @@ mod tests {
             folder: RelPath::root(),
             installed_at: 0,
             installed_size: 0,
+            held: false,
         };
         let id = TransactionId::from_bytes(number.to_be_bytes());
         let transaction = TransactionRow {

@@ -10,12 +10,17 @@ use crate::value::{BadValue, Column, Values};
 
 /// Version 1 alone: what it does not have is NULL.
 pub(super) const SELECT_V1_PACKAGES: &str = "SELECT p.realname, p.version, p.dependencies, p.name, p.family, p.serial, \
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM packages p";
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 FROM packages p";
 
 /// A row without details is one that version 1 has added since.
 pub(super) const SELECT_PACKAGES: &str = "SELECT p.realname, p.version, p.dependencies, p.name, p.family, p.serial, \
-    d.description, d.requires, d.conflicts, d.provides, d.sha256, d.reason, d.folder, d.installed_at, d.installed_size \
-    FROM packages p LEFT JOIN package_details d ON d.realname = p.realname";
+    d.description, d.requires, d.conflicts, d.provides, d.sha256, d.reason, d.folder, d.installed_at, d.installed_size, \
+    d.held FROM packages p LEFT JOIN package_details d ON d.realname = p.realname";
+
+/// The same of the schemas with the numbers 1 and 2.
+pub(super) const SELECT_PACKAGES_2: &str = "SELECT p.realname, p.version, p.dependencies, p.name, p.family, p.serial, \
+    d.description, d.requires, d.conflicts, d.provides, d.sha256, d.reason, d.folder, d.installed_at, d.installed_size, \
+    0 FROM packages p LEFT JOIN package_details d ON d.realname = p.realname";
 
 pub(super) const SELECT_FILES: &str = "SELECT f.path, f.made_by, f.kind, f.mode, f.size, f.sha256, f.asked, f.target, \
     f.displaced FROM files f WHERE f.package = (SELECT id FROM package_details WHERE realname = ?1)";
@@ -51,6 +56,7 @@ const REASON: Column = Column(11, "reason");
 const FOLDER: Column = Column(12, "folder");
 const INSTALLED_AT: Column = Column(13, "installed_at");
 const INSTALLED_SIZE: Column = Column(14, "installed_size");
+const HELD: Column = Column(15, "held");
 
 pub(super) fn package(values: Values<'_>) -> Result<InstalledPackage, BadValue> {
     let name: PackageName = values.parsed(REALNAME)?;
@@ -69,6 +75,7 @@ pub(super) fn package(values: Values<'_>) -> Result<InstalledPackage, BadValue> 
         folder: if has_details { values.parsed(FOLDER)? } else { RelPath::root() },
         installed_at: values.optional_number(INSTALLED_AT)?.unwrap_or(0),
         installed_size: values.optional_number(INSTALLED_SIZE)?.unwrap_or(0),
+        held: values.optional_number(HELD)?.unwrap_or(0) != 0,
         name,
     })
 }

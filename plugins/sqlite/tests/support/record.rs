@@ -39,6 +39,7 @@ pub(crate) fn package(text: &str) -> InstalledPackage {
         folder: format!("opt/packets/{text}").parse().unwrap(),
         installed_at: 5,
         installed_size: 6,
+        held: false,
     }
 }
 
