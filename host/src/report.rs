@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use packets_plugin_api::hook::HookReport;
+use packets_plugin_api::hook::{Grant, HookReport};
 use packets_plugin_api::ident::PackageName;
 
 /// Something that happened.
@@ -75,6 +75,17 @@ pub enum Event<'a> {
     },
 }
 
+/// What a package's hooks ask for and nobody has approved.
+#[derive(Debug)]
+pub struct Permission<'a> {
+    /// The package.
+    pub package: &'a PackageName,
+    /// What was approved for it before.
+    pub approved: &'a Grant,
+    /// What it asks for beyond that.
+    pub missing: &'a Grant,
+}
+
 /// Takes events, from any thread.
 pub trait Events: Sync {
     /// Something happened.
@@ -85,6 +96,12 @@ pub trait Events: Sync {
     fn choose(&self, question: &str, choices: &[String]) -> Option<usize> {
         let _ = (question, choices);
         None
+    }
+
+    /// Asks someone whether a package's hooks may have what they ask for; no where nobody is there to answer.
+    fn approve(&self, question: &Permission<'_>) -> bool {
+        let _ = question;
+        false
     }
 }
 

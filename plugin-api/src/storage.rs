@@ -269,6 +269,8 @@ pub trait Storage: Debug + Send {
     fn owners(&self, path: &RelPath) -> Result<Vec<(PackageName, MadeBy)>, StorageError>;
     /// What has been approved for packages of this name and family.
     fn approvals(&self, name: &PackageName, family: &Family) -> Result<Vec<Approval>, StorageError>;
+    /// Everything that has been approved, by name and family.
+    fn all_approvals(&self) -> Result<Vec<Approval>, StorageError>;
     /// The past transactions, newest first, at most `most`.
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError>;
     /// Records a transaction: atomic, durable when it returns, and harmless when

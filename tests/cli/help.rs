@@ -2,7 +2,8 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
+    "approvals",
     "autoremove",
     "hold",
     "unhold",
@@ -69,6 +70,7 @@ Commands:
   undo        Take the last transaction back: files, what hooks did, and the record
   recover     Bring to its end what a crash has cut off
   cache       Show or free what is kept: fetched packages, and what was displaced
+  approvals   Show or take back what the hooks of packages may do because somebody said so
   pack        Make a package file from a folder; the same folder always gives the same bytes
   index       Make the index of a folder of package files; v1 can read it too
   hook        Work with the hooks of packages

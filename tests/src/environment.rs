@@ -177,6 +177,14 @@ impl TestEnvironment {
         tracer::run(command, format!("packets {}", arguments.join(" ")), act)
     }
 
+    /// Runs the program with these arguments on the root at a terminal of its own, without `--yes`; `typed` is typed
+    /// there. What it shows is the output's stdout.
+    pub fn run_at_terminal(&self, arguments: &[&str], typed: &str) -> Output {
+        let mut command = self.command();
+        command.arg("--root").arg(self.root()).args(arguments);
+        crate::terminal::run(command, format!("packets {}", arguments.join(" ")), typed)
+    }
+
     /// The same with the test's repository.
     pub fn run_with_repo(&self, arguments: &[&str]) -> Output {
         let repo = self.repo();

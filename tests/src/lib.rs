@@ -18,6 +18,7 @@ mod real_server;
 mod server;
 mod skip;
 mod snapshot;
+mod terminal;
 pub mod v1;
 
 pub use bytes::{Entry, hash, noise, tar_of, zstd_of};

@@ -1,5 +1,6 @@
 //! The command line: one file a command, each its arguments and one call into `ops`.
 
+mod approvals;
 mod autoremove;
 mod cache;
 mod files;
@@ -99,6 +100,7 @@ enum Command {
     Undo(undo::Undo),
     Recover(recover::Recover),
     Cache(cache::Cache),
+    Approvals(approvals::Approvals),
     Pack(pack::Pack),
     Index(index::Index),
     Hook(hook::Hook),
@@ -178,6 +180,7 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Undo(args) => args.run(options, output),
         Command::Recover(args) => args.run(options, output),
         Command::Cache(args) => args.run(options, output),
+        Command::Approvals(args) => args.run(options, output),
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),

@@ -61,7 +61,7 @@ pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, moved: &Moved, storage: &
         },
         gone,
         installed,
-        approved: Vec::new(),
+        approved: hooked.approved().to_vec(),
     })
 }
 

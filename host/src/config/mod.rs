@@ -186,10 +186,10 @@ impl Sandbox {
     pub fn granted(&self, name: &PackageName, family: &Family) -> Grant {
         let mut grant = Grant::default();
         for entry in self.grants.iter().filter(|entry| entry.is_for(name, family)) {
-            let paths = |list: &[AbsolutePath]| list.iter().map(|path| path.0.clone()).collect::<Vec<_>>();
-            grant.write.extend(paths(&entry.write));
-            grant.read.extend(paths(&entry.read));
-            grant.replace.extend(paths(&entry.replace));
+            let Grant { write, read, replace, .. } = entry.grant();
+            grant.write.extend(write);
+            grant.read.extend(read);
+            grant.replace.extend(replace);
         }
         grant
     }
@@ -225,6 +225,13 @@ pub struct PackageGrant {
 }
 
 impl PackageGrant {
+    /// What it grants.
+    pub fn grant(&self) -> Grant {
+        let paths = |list: &[AbsolutePath]| list.iter().map(|path| path.0.clone()).collect::<Vec<_>>();
+        let (write, read, replace) = (paths(&self.write), paths(&self.read), paths(&self.replace));
+        Grant { allow: Vec::new(), write, read, replace }
+    }
+
     fn is_for(&self, name: &PackageName, family: &Family) -> bool {
         self.package == *name && self.family.as_ref().is_none_or(|wanted| wanted == family)
     }

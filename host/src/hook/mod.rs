@@ -13,7 +13,7 @@ use packets_hook_runtime::view::Change;
 use packets_plugin_api::hook::HookSource;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{FileRecord, InstalledPackage};
+use packets_plugin_api::storage::{Approval, FileRecord, InstalledPackage};
 
 pub use permissions::{Approvals, Permitted};
 pub use records::StoredOwners;
@@ -59,6 +59,7 @@ pub struct Hooked {
     records: Vec<(PackageName, Vec<FileRecord>)>,
     outcomes: Vec<HookOutcome>,
     kept: Vec<Kept>,
+    approved: Vec<Approval>,
 }
 
 impl Hooked {
@@ -81,6 +82,10 @@ impl Hooked {
     /// What each hook did, in order.
     pub fn outcomes(&self) -> &[HookOutcome] {
         &self.outcomes
+    }
+    /// What somebody has approved for it: recorded with it.
+    pub fn approved(&self) -> &[Approval] {
+        &self.approved
     }
     /// Files under /etc that the administrator has changed and that stay.
     pub fn kept(&self) -> &[Kept] {

@@ -4,15 +4,15 @@ use packets_hook_runtime::sandbox::{self, GrantError, Places, Right};
 use packets_plugin_api::hook::{Denial, Grant};
 use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::Storage;
+use packets_plugin_api::storage::{Approval, Storage};
 
 use crate::config::Sandbox;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Permissions;
 use crate::ops::ExtraGrant;
+use crate::report::{Events, Permission};
 
 /// Everything that approves.
-#[derive(Debug)]
 pub struct Approvals<'a> {
     /// The config.
     pub sandbox: &'a Sandbox,
@@ -24,6 +24,8 @@ pub struct Approvals<'a> {
     pub places: &'a Places,
     /// The config in use, for messages.
     pub config: &'a str,
+    /// Who is asked at a terminal.
+    pub events: &'a dyn Events,
     /// A dry run goes on with what is asked for, and says so.
     pub dry_run: bool,
 }
@@ -35,6 +37,8 @@ pub struct Permitted {
     pub grant: Grant,
     /// Asked for and approved by nobody; in force in a dry run only.
     pub would_ask: Option<Grant>,
+    /// What somebody has approved just now, with all that was approved before: to be recorded.
+    pub approved: Option<Approval>,
 }
 
 impl Approvals<'_> {
@@ -61,7 +65,8 @@ impl Approvals<'_> {
         let extra = self.extra.iter().filter(|extra| extra.package == *name).map(|extra| extra.path.clone()).collect();
         let stored = storage.approvals(name, family)?;
         let mut parts = vec![Grant { allow, ..Grant::default() }, Grant { write: extra, ..Grant::default() }, granted];
-        parts.extend(stored.into_iter().map(|approval| approval.grant));
+        let stored = sandbox::merge(stored.iter().map(|approval| &approval.grant));
+        parts.push(stored.clone());
         let approved = sandbox::merge(&parts);
         let asked = Grant {
             allow: Vec::new(),
@@ -74,13 +79,24 @@ impl Approvals<'_> {
         })?;
         let missing = sandbox::missing(&asked, &approved);
         if missing == Grant::default() {
-            return Ok(Permitted { grant: approved, would_ask: None });
+            return Ok(Permitted { grant: approved, would_ask: None, approved: None });
         }
         if self.dry_run {
-            return Ok(Permitted { grant: sandbox::merge([&approved, &asked]), would_ask: Some(missing) });
+            return Ok(Permitted {
+                grant: sandbox::merge([&approved, &asked]),
+                would_ask: Some(missing),
+                approved: None,
+            });
+        }
+        if self.events.approve(&Permission { package: name, approved: &stored, missing: &missing }) {
+            let grant = sandbox::merge([&stored, &missing]);
+            let approval = Approval { name: name.clone(), family: family.clone(), grant };
+            let grant = sandbox::merge([&approved, &missing]);
+            return Ok(Permitted { grant, would_ask: None, approved: Some(approval) });
         }
         Err(Error::new(ErrorKind::Hook, format!("the hooks of {name} ask for what nobody has approved"))
             .caused_by(describe(&missing))
+            .hint("at a terminal you are asked; --yes approves nothing")
             .hint(format!("to approve it, add to {}:\n{}", self.config, policy(name, family, &missing))))
     }
 }

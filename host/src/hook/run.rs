@@ -109,6 +109,7 @@ impl Hooks<'_> {
     pub fn run(&self, mut overlay: Overlay, arriving: Vec<Arriving>, leaving: Vec<Leaving>) -> Result<Hooked> {
         // Who is not approved is refused before the first hook of anyone runs.
         let permitted = arriving.iter().map(|package| self.permit(package)).collect::<Result<Vec<_>>>()?;
+        let approved = permitted.iter().filter_map(|permitted| permitted.approved.clone()).collect();
         let mut outcomes = Vec::new();
         let mut kept = BTreeSet::new();
         for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
@@ -137,7 +138,8 @@ impl Hooks<'_> {
                 }
             }
         }
-        self.conclude(overlay, arriving, leaving, outcomes, kept)
+        let hooked = self.conclude(overlay, arriving, leaving, outcomes, kept)?;
+        Ok(Hooked { approved, ..hooked })
     }
 
     /// Runs the install hook of a package and then its remove hook, on the view alone.
@@ -196,7 +198,7 @@ impl Hooks<'_> {
         if !self.purge {
             self.keep_edited(&mut changes, &mut records, &leaving, &mut kept)?;
         }
-        Ok(Hooked { arriving, leaving, changes, records, outcomes, kept })
+        Ok(Hooked { arriving, leaving, changes, records, outcomes, kept, approved: Vec::new() })
     }
 
     fn permit(&self, package: &Arriving) -> Result<Permitted> {

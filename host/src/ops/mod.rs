@@ -1,5 +1,6 @@
 //! What each command does: its stages in order, readable from top to bottom.
 
+mod approvals;
 mod autoremove;
 mod cache;
 mod context;
@@ -32,6 +33,7 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use serde::Serialize;
 
+pub use approvals::{Approved, ApprovedBy, Revoked, approvals, revoke};
 pub use autoremove::autoremove;
 pub use cache::{Stored, StoredPackage, StoredTransaction, Which, cache_clean, cache_list};
 pub use history::{Past, RecoveredAll, Undone, history, recover, undo};

@@ -220,6 +220,7 @@ impl<'a> Transaction<'a> {
                 bin_dir: &context.bin,
                 places: &self.places,
                 config: &context.config_name,
+                events: self.events,
                 dry_run: self.options.dry_run.is_some(),
             },
             storage,

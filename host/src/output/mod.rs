@@ -1,5 +1,6 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 
+mod ask;
 mod look;
 mod past;
 
@@ -19,7 +20,7 @@ use crate::ops::{
     Stored, Synced, Undone,
 };
 use crate::plan::{Action, Installation, Plan};
-use crate::report::{Event, Events};
+use crate::report::{Event, Events, Permission};
 
 /// Prints what the commands say.
 #[derive(Debug)]
@@ -497,6 +498,10 @@ impl Events for Output {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).ok()?;
         answered(&line)
+    }
+
+    fn approve(&self, question: &Permission<'_>) -> bool {
+        self.ask_to_approve(question)
     }
 
     fn event(&self, event: &Event<'_>) {

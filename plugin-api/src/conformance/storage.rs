@@ -219,12 +219,15 @@ fn approvals_are_kept_by_name_and_family(format: &dyn StorageFormat, file: &Path
     assert_eq!(found(&one), [approval(&one, "etc/ssl")], "the later takes the place of the earlier, and stays");
     assert_eq!(found(&other), [approval(&other, "etc/other")]);
     assert_eq!(found(&Family::none()), []);
+    let all = || must("all approvals", read(format, file).all_approvals());
+    assert_eq!(all(), [approval(&one, "etc/ssl"), approval(&other, "etc/other")], "all, by name and family");
 
     let mut fourth = rows(4);
     fourth.approved = vec![Approval { grant: Grant::default(), ..approval(&one, "") }];
     must("finish", storage.finish(&fourth));
     assert_eq!(found(&one), [], "an empty grant withdraws");
     assert_eq!(found(&other), [approval(&other, "etc/other")]);
+    assert_eq!(all(), [approval(&other, "etc/other")]);
 }
 
 fn a_refused_transaction_leaves_nothing(format: &dyn StorageFormat, file: &Path) {

@@ -124,6 +124,10 @@ impl Storage for MemoryStorage {
         Ok(self.record().approvals.remove(&(name.clone(), family.clone())).into_iter().collect())
     }
 
+    fn all_approvals(&self) -> Result<Vec<Approval>, StorageError> {
+        Ok(self.record().approvals.into_values().collect())
+    }
+
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError> {
         Ok(self.record().history.into_iter().rev().take(most).collect())
     }

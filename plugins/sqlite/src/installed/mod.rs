@@ -257,6 +257,10 @@ impl Storage for InstalledDb {
         self.find_in_ours(rows::SELECT_APPROVALS, [name.as_str(), family.as_str()], 0, rows::approval)
     }
 
+    fn all_approvals(&self) -> Result<Vec<Approval>, StorageError> {
+        self.find_in_ours(rows::SELECT_ALL_APPROVALS, [], 0, rows::approval)
+    }
+
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let select = if self.layout == Layout::Number(1) { rows::SELECT_HISTORY_1 } else { rows::SELECT_HISTORY };

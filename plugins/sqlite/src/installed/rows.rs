@@ -31,6 +31,8 @@ pub(super) const SELECT_OWNERS: &str = "SELECT d.realname, f.made_by FROM files 
 pub(super) const SELECT_APPROVALS: &str =
     "SELECT name, family, approved FROM approvals WHERE name = ?1 AND family = ?2";
 
+pub(super) const SELECT_ALL_APPROVALS: &str = "SELECT name, family, approved FROM approvals ORDER BY name, family";
+
 pub(super) const SELECT_HISTORY: &str =
     "SELECT id, time, command, summary, origins, undoes FROM transactions ORDER BY number DESC LIMIT ?1";
 
