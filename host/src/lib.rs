@@ -29,6 +29,7 @@ pub mod pack;
 pub mod plan;
 pub mod recover;
 pub mod report;
+mod suggest;
 pub mod target;
 pub mod unpack;
 pub mod verify;

@@ -2,7 +2,8 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
+    "config",
     "approvals",
     "autoremove",
     "hold",
@@ -71,6 +72,7 @@ Commands:
   recover     Bring to its end what a crash has cut off
   cache       Show or free what is kept: fetched packages, and what was displaced
   approvals   Show or take back what the hooks of packages may do because somebody said so
+  config      Show, check or change the config
   pack        Make a package file from a folder; the same folder always gives the same bytes
   index       Make the index of a folder of package files; v1 can read it too
   hook        Work with the hooks of packages

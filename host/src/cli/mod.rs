@@ -3,6 +3,7 @@
 mod approvals;
 mod autoremove;
 mod cache;
+mod config;
 mod files;
 mod history;
 mod hook;
@@ -101,6 +102,7 @@ enum Command {
     Recover(recover::Recover),
     Cache(cache::Cache),
     Approvals(approvals::Approvals),
+    Config(config::Config),
     Pack(pack::Pack),
     Index(index::Index),
     Hook(hook::Hook),
@@ -181,6 +183,7 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Recover(args) => args.run(options, output),
         Command::Cache(args) => args.run(options, output),
         Command::Approvals(args) => args.run(options, output),
+        Command::Config(args) => args.run(options, output),
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),

@@ -306,7 +306,7 @@ fn describe(text: &str, file: &str, error: &toml::de::Error) -> Error {
         let content = text.lines().nth(line - 1).unwrap_or_default().trim();
         format!("line {line}, `{content}`: ")
     });
-    Error::request(format!("cannot use the config {file}")).caused_by(format!(
+    let described = Error::request(format!("cannot use the config {file}")).caused_by(format!(
         "{}{}",
         place.unwrap_or_default(),
         // The names of types are for programmers.
@@ -314,7 +314,18 @@ fn describe(text: &str, file: &str, error: &toml::de::Error) -> Error {
             .message()
             .replace("expected u16", "expected a number from 0 to 65535")
             .replace("expected i64", "expected a whole number")
-    ))
+    ));
+    match meant(error.message()) {
+        Some(near) => described.hint(format!("did you mean {near}?")),
+        None => described,
+    }
+}
+
+/// What somebody meant who wrote a key or a word that is not allowed: the message quotes that, then what is.
+fn meant(message: &str) -> Option<&str> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let wrong = quoted.next()?;
+    message.starts_with("unknown ").then(|| crate::suggest::nearest(wrong, quoted)).flatten()
 }
 
 /// A period as the config writes it, from a plain duration.
@@ -348,6 +359,11 @@ mod tests {
         for part in ["line 4", "memorry", "expected", "`memory`"] {
             assert!(cause.contains(part), "{cause}");
         }
+        assert_eq!(error.hints(), ["did you mean memory?"]);
+        let far = Config::parse("[Sandbox]\ncolour = 1\n", "c").unwrap_err();
+        assert_eq!(far.hints(), Vec::<String>::new());
+        let word = Config::parse("[Sandbox]\nonDenied = \"Warn\"\n", "c").unwrap_err();
+        assert_eq!(word.hints(), ["did you mean warn?"]);
     }
 
     #[test]

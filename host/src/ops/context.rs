@@ -26,7 +26,7 @@ use crate::target::{Place, Target};
 
 const CONFIG_FOLDER: &str = "etc/packets";
 const STATE_FOLDER: &str = "var/lib/packets";
-const CONFIG: &str = "config.toml";
+pub(super) const CONFIG: &str = "config.toml";
 const INDEX: &str = "index.db";
 const INSTALLED: &str = "installed.db";
 const STORAGE: &str = "sqlite";
@@ -194,6 +194,22 @@ impl Context {
 
     fn config_file(&self, name: &str) -> Result<RelPath> {
         Ok(self.config_folder.child(name)?)
+    }
+
+    /// Whether the config stands in its folder.
+    pub(super) fn has_config(&self) -> Result<bool> {
+        let named = || format!("cannot look for the config {}", self.config_name);
+        match self.target.enter(&self.config_folder)? {
+            Some(place) => Ok(place.folder.stat(CONFIG).context(named)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// The text of the config in its folder.
+    pub(super) fn read_config_text(&self) -> Result<String> {
+        let named = || format!("cannot read the config {}", self.config_name);
+        let file = self.index_folder()?.folder.read(CONFIG).context(named)?;
+        given::text_of(file, MAX_CONFIG_SIZE).context(named)
     }
 
     /// Where the synced index is on this machine.

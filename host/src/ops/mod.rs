@@ -3,6 +3,7 @@
 mod approvals;
 mod autoremove;
 mod cache;
+mod config;
 mod context;
 mod gather;
 mod history;
@@ -36,6 +37,7 @@ use serde::Serialize;
 pub use approvals::{Approved, ApprovedBy, Revoked, approvals, revoke};
 pub use autoremove::autoremove;
 pub use cache::{Stored, StoredPackage, StoredTransaction, Which, cache_clean, cache_list};
+pub use config::{Set as ConfigSet, Shown as ConfigShown, config_check, config_set, config_show};
 pub use history::{Past, RecoveredAll, Undone, history, recover, undo};
 pub use hook_test::{HookTest, hook_test};
 pub use index::{Indexed, index};

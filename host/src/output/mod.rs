@@ -1,6 +1,7 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 
 mod ask;
+mod config;
 mod look;
 mod past;
 

@@ -6,6 +6,7 @@ use packets_plugin_api::storage::{Found, IndexEntry, InstalledPackage, PackageIn
 use packets_plugin_api::version::Version;
 
 use crate::error::Result;
+use crate::suggest::{self, distance};
 
 /// A package that could be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,11 +218,11 @@ impl Catalogue for Known {
         if let Some(index) = &self.index {
             names.extend(index.names("", usize::MAX)?);
         }
+        let lower = name.as_str().to_lowercase();
         let mut near: Vec<(usize, PackageName)> = names
             .into_iter()
-            .map(|other| (distance(&name.as_str().to_lowercase(), &other.as_str().to_lowercase()), other))
-            // In a short name two letters are nearly all of it.
-            .filter(|(distance, _)| *distance <= name.as_str().len().div_ceil(3).min(2))
+            .map(|other| (distance(&lower, &other.as_str().to_lowercase()), other))
+            .filter(|(distance, _)| *distance <= suggest::most(name.as_str()))
             .collect();
         near.sort();
         near.dedup();
@@ -233,33 +234,5 @@ impl Catalogue for Known {
             Some(repository) => format!("`packets --repo {repository} list --available` shows what is there"),
             None => "`packets sync` fetches the newest index".to_owned(),
         }
-    }
-}
-
-/// Insertions, deletions and replacements from one text to the other.
-fn distance(left: &str, right: &str) -> usize {
-    if left.len().abs_diff(right.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn distances() {
-        assert_eq!(super::distance("hello", "hallo"), 1);
-        assert_eq!(super::distance("jq", "jqq"), 1);
-        assert!(super::distance("abc", "xyz") > 2);
     }
 }
