@@ -2,7 +2,9 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 26] = [
+    "completions",
+    "manual",
     "config",
     "approvals",
     "autoremove",
@@ -52,31 +54,33 @@ fn the_first_screen() {
         help.lines().skip_while(|line| *line != "Commands:").take_while(|line| !line.is_empty()).collect();
     insta::assert_snapshot!(commands.join("\n"), @"
 Commands:
-  install     Install packages and what they need
-  remove      Remove packages with everything that they and their hooks made [alias: uninstall]
-  autoremove  Remove what came along with other packages and is needed by nothing any more
-  upgrade     Upgrade packages, or all of them, to the newest release in the index [alias: update]
-  hold        Keep packages as they are: nothing upgrades or replaces them
-  unhold      Let packages be upgraded again that were held
-  mark        Mark packages as asked for, or as needed by others only
-  sync        Fetch the newest index
-  list        List installed packages [alias: ls]
-  search      Look for packages by words of their names and descriptions
-  info        Show what is known of a package [alias: show]
-  files       List the files of an installed package, those that its hooks made too
-  owns        Tell which package a file, link or folder is of
-  why         Tell why a package is installed: who asked for it, or what needs it
-  verify      Compare what is installed with what is on record: what is missing, changed or extra
-  history     List what was done, from where, and what can be undone
-  undo        Take the last transaction back: files, what hooks did, and the record
-  recover     Bring to its end what a crash has cut off
-  cache       Show or free what is kept: fetched packages, and what was displaced
-  approvals   Show or take back what the hooks of packages may do because somebody said so
-  config      Show, check or change the config
-  pack        Make a package file from a folder; the same folder always gives the same bytes
-  index       Make the index of a folder of package files; v1 can read it too
-  hook        Work with the hooks of packages
-  help        Print this message or the help of the given subcommand(s)
+  install      Install packages and what they need
+  remove       Remove packages with everything that they and their hooks made [alias: uninstall]
+  autoremove   Remove what came along with other packages and is needed by nothing any more
+  upgrade      Upgrade packages, or all of them, to the newest release in the index [alias: update]
+  hold         Keep packages as they are: nothing upgrades or replaces them
+  unhold       Let packages be upgraded again that were held
+  mark         Mark packages as asked for, or as needed by others only
+  sync         Fetch the newest index
+  list         List installed packages [alias: ls]
+  search       Look for packages by words of their names and descriptions
+  info         Show what is known of a package [alias: show]
+  files        List the files of an installed package, those that its hooks made too
+  owns         Tell which package a file, link or folder is of
+  why          Tell why a package is installed: who asked for it, or what needs it
+  verify       Compare what is installed with what is on record: what is missing, changed or extra
+  history      List what was done, from where, and what can be undone
+  undo         Take the last transaction back: files, what hooks did, and the record
+  recover      Bring to its end what a crash has cut off
+  cache        Show or free what is kept: fetched packages, and what was displaced
+  approvals    Show or take back what the hooks of packages may do because somebody said so
+  config       Show, check or change the config
+  pack         Make a package file from a folder; the same folder always gives the same bytes
+  index        Make the index of a folder of package files; v1 can read it too
+  hook         Work with the hooks of packages
+  completions  Print the script that makes a shell complete commands, options and names of packages
+  manual       Write the manual, one page a command
+  help         Print this message or the help of the given subcommand(s)
 ");
 }
 

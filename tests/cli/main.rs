@@ -1,7 +1,8 @@
 //! The command line: what people and programs see.
-#![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
 mod codes;
+mod completions;
 mod config;
 mod help;
 mod mistakes;

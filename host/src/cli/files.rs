@@ -9,6 +9,7 @@ use crate::output::Output;
 #[command(after_help = "Examples:\n  packets files jq\n  packets files jq --json")]
 pub(super) struct Files {
     /// The package's name
+    #[arg(add = super::complete::installed())]
     package: String,
 }
 

@@ -9,6 +9,7 @@ use crate::output::Output;
 #[command(visible_alias = "show", after_help = "Examples:\n  packets info jq\n  packets info jq --json")]
 pub(super) struct Info {
     /// The package's name
+    #[arg(add = super::complete::available())]
     package: String,
 }
 

@@ -12,7 +12,7 @@ use crate::output::Output;
 )]
 pub(super) struct Install {
     /// Names, package files, or folders that hold a manifest.toml
-    #[arg(required = true, value_name = "PACKAGE")]
+    #[arg(required = true, value_name = "PACKAGE", add = super::complete::available())]
     packages: Vec<String>,
     /// Let the hooks of NAME write in PATH, in this run only
     #[arg(long, value_name = "NAME=PATH")]

@@ -13,7 +13,7 @@ pub(super) struct Mark {
     /// As what
     mark: As,
     /// Names of installed packages
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ enum As {
 #[command(after_help = "Examples:\n  packets hold jq\n  packets hold jq ripgrep --dry-run")]
 pub(super) struct Hold {
     /// Names of installed packages
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Hold {
 #[command(after_help = "Examples:\n  packets unhold jq")]
 pub(super) struct Unhold {
     /// Names of installed packages
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
 }
 

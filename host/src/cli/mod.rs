@@ -3,6 +3,7 @@
 mod approvals;
 mod autoremove;
 mod cache;
+mod complete;
 mod config;
 mod files;
 mod history;
@@ -106,6 +107,8 @@ enum Command {
     Pack(pack::Pack),
     Index(index::Index),
     Hook(hook::Hook),
+    Completions(complete::Completions),
+    Manual(complete::Manual),
 }
 
 /// Runs the program with the process's arguments.
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         rustix::process::Resource::Nofile,
         rustix::process::Rlimit { current: files.maximum, ..files },
     );
+    complete::answer_a_shell();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -187,6 +191,8 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),
+        Command::Completions(args) => args.run(output),
+        Command::Manual(args) => args.run(output),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use crate::output::Output;
 )]
 pub(super) struct Remove {
     /// Names of installed packages
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
     /// Also remove all that needs them
     #[arg(long)]

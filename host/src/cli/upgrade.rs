@@ -13,7 +13,7 @@ use crate::output::Output;
 )]
 pub(super) struct Upgrade {
     /// Names of installed packages; without one all are upgraded
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
     /// Let the hooks of NAME write in PATH, in this run only
     #[arg(long, value_name = "NAME=PATH")]

@@ -13,7 +13,7 @@ use crate::output::Output;
 #[command(after_help = "Examples:\n  packets verify\n  packets verify jq --json")]
 pub(super) struct Verify {
     /// Names of installed packages; without one all are looked at
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = super::complete::installed())]
     packages: Vec<String>,
 }
 

@@ -9,6 +9,7 @@ use crate::output::Output;
 #[command(after_help = "Examples:\n  packets why zlib\n  packets why zlib --json")]
 pub(super) struct Why {
     /// The package's name
+    #[arg(add = super::complete::installed())]
     package: String,
 }
 

@@ -164,6 +164,11 @@ impl Output {
         Ok(())
     }
 
+    /// Prints a text that another program reads.
+    pub fn script(&self, text: &str) -> Result<()> {
+        self.print(text)
+    }
+
     /// Prints what is installed.
     pub fn installed(&self, packages: &[InstalledPackage]) -> Result<()> {
         if self.json {
