@@ -7,3 +7,4 @@ mod config;
 mod help;
 mod mistakes;
 mod print;
+mod reference;

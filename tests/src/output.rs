@@ -39,6 +39,11 @@ impl Output {
         }
     }
 
+    /// The end of a run that a test has begun itself.
+    pub fn of(command: &str, output: &std::process::Output) -> Self {
+        Self::new(command.to_owned(), output.status, &output.stdout, &output.stderr)
+    }
+
     /// The run must have succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {

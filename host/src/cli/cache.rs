@@ -17,8 +17,10 @@ pub(super) struct Cache {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what is kept
+    #[command(after_help = "Examples:\n  packets cache list\n  packets cache list --history")]
     List(Parts),
     /// Delete what is kept; what was displaced cannot be undone then
+    #[command(after_help = "Examples:\n  packets cache clean\n  packets cache clean --packages --dry-run")]
     Clean(Parts),
 }
 

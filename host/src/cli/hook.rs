@@ -9,6 +9,7 @@ use crate::output::Output;
 
 /// Work with the hooks of packages
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  packets hook test ./hello")]
 pub(super) struct Hook {
     #[command(subcommand)]
     command: HookCommand,

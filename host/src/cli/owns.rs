@@ -9,7 +9,7 @@ use crate::output::Output;
 
 /// Tell which package a file, link or folder is of
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  packets owns /usr/bin/jq\n  packets owns /usr/bin/jq /usr/share/man --json")]
+#[command(after_help = "Examples:\n  packets owns /usr/bin/jq\n  packets owns /usr/bin/jq /usr/bin/ripgrep --json")]
 pub(super) struct Owns {
     /// Paths; the last name is taken as it is, links before it are followed
     #[arg(required = true, value_name = "PATH")]
