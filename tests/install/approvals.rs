@@ -21,7 +21,7 @@ fn a_yes_is_remembered_and_only_what_is_new_is_asked_for() {
     let environment = TestEnvironment::new();
     let output = install(&environment, &asks("1", &["/etc/tool"]), "y\n").ok();
     let output =
-        output.prints("the hooks of tool ask for what nobody has approved:").prints("  write in /etc/tool\r\n");
+        output.prints("the hooks of tool ask for what nobody has approved:").prints("  write in /etc/tool\n");
     output.prints("approve this, for tool and its later releases? [y/N]");
     assert_eq!(environment.read("etc/tool/made"), "x");
     let list = environment.run(&["approvals", "list"]).ok().stdout;
@@ -29,8 +29,8 @@ fn a_yes_is_remembered_and_only_what_is_new_is_asked_for() {
     let again = install(&environment, &asks("2", &["/etc/tool"]), "").ok();
     assert!(!again.stdout.contains("approve"), "{again}");
     let more = install(&environment, &asks("3", &["/etc/tool", "/etc/more"]), "yes\n").ok();
-    let more = more.prints("ask for more than was approved:").prints("  write in /etc/more\r\n");
-    more.prints("  (approved before: write in /etc/tool)\r\n");
+    let more = more.prints("ask for more than was approved:").prints("  write in /etc/more\n");
+    more.prints("  (approved before: write in /etc/tool)\n");
     let all = environment.run(&["approvals", "list", "--json"]).ok().json();
     assert_eq!(all[0]["grant"]["write"], serde_json::json!(["etc/more", "etc/tool"]));
     assert_eq!(all[0]["by"], "terminal");

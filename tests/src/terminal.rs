@@ -24,5 +24,7 @@ pub(crate) fn run(mut command: Command, name: String, typed: &str) -> Output {
     while let Ok(came @ 1..) = master.read(&mut buffer) {
         shown.extend_from_slice(&buffer[..came]);
     }
-    Output::new(name, child.wait().unwrap(), &shown, &[])
+    // A terminal ends its lines in this way.
+    let shown = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
+    Output::new(name, child.wait().unwrap(), shown.as_bytes(), &[])
 }
