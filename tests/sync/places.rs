@@ -45,6 +45,40 @@ fn http_with_mirrors_relative_to_the_index() {
 }
 
 #[test]
+fn one_that_is_compressed() {
+    let environment = repository();
+    let server = Server::start();
+    let plain = std::fs::read(environment.repo().join("index.db")).unwrap();
+    server.serve(&environment.repo());
+    server.set("/index.db.zst", Reply::Bytes(packets_tests::zstd_of(&plain)));
+    works(&environment, &server.url("/index.db.zst"));
+    assert_eq!(std::fs::read(environment.at("etc/packets/index.db")).unwrap(), plain, "it is kept as it was");
+}
+
+#[test]
+fn m28_a_compressed_index_that_is_damaged_cut_off_or_no_index() {
+    let environment = repository();
+    let server = Server::start();
+    server.serve(&environment.repo());
+    environment.run(&["sync", &server.url("/index.db")]).ok();
+    let good = packets_tests::zstd_of(&std::fs::read(environment.repo().join("index.db")).unwrap());
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x55;
+    for (case, bytes) in [
+        ("flipped", flipped),
+        ("cut off", good[..good.len() / 2].to_vec()),
+        ("something behind it", [good.as_slice(), b"more"].concat()),
+        ("no index", packets_tests::zstd_of(b"hello")),
+    ] {
+        server.set("/index.db.zst", Reply::Bytes(bytes));
+        let output = environment.refused(5, || environment.run(&["sync", &server.url("/index.db.zst")]));
+        assert!(output.stderr.contains("index.db.zst"), "{case}: {output}");
+    }
+    environment.run(&["install", "tool"]).ok();
+}
+
+#[test]
 fn nothing_to_sync_from_and_nobody_there() {
     let environment = TestEnvironment::new();
     environment.prime();

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 /// Logarithm of the largest zstd window: a frame that asks for terabytes (A60). 32 MiB
 /// is what v1's packer uses at its best level.
-pub(super) const WINDOW_LOG: u32 = 25;
+pub(crate) const WINDOW_LOG: u32 = 25;
 /// The highest compression level of a packer; above it windows exceed what readers must support.
 pub(crate) const MAX_COMPRESSION_LEVEL: i32 = 19;
 /// Bytes read, and bytes decompressed, at once; the only buffers whose size is not the window's (A61).

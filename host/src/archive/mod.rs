@@ -39,7 +39,7 @@ use packets_plugin_api::storage::FileKind;
 use crate::error::Result;
 use crate::manifest::{self, Manifest};
 pub use limits::Bounds;
-pub(crate) use limits::{Budget, MAX_COMPRESSION_LEVEL};
+pub(crate) use limits::{Budget, MAX_COMPRESSION_LEVEL, WINDOW_LOG};
 pub(crate) use names::{check_path, check_target};
 pub(crate) use tree::Tree;
 

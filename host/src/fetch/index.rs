@@ -1,7 +1,7 @@
 //! Fetching an index: bytes into a temporary file beside the one that they may replace.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Instant;
 
 use packets_hook_runtime::folder::{self, Folder, Rename};
@@ -10,11 +10,14 @@ use packets_plugin_api::fetch::{Candidate, FetchSource, Opened};
 use super::problem::{LOGIN_HINT, Problem};
 use super::transfer::{self, Written};
 use super::{Fetcher, shown};
+use crate::archive;
 use crate::cache::remove_stale;
 use crate::durable::random_name;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::report::Event;
 
+/// What everything begins with that zstd has compressed.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What the names of indexes begin with that are not verified yet.
 const UNVERIFIED: &str = ".index-";
 
@@ -67,7 +70,7 @@ impl Drop for FetchedIndex {
 
 impl Fetcher<'_> {
     /// All bytes of the index at `location`, a URL or an absolute path, in a temporary
-    /// file of `into`. Nothing is known of them but that they are not too many.
+    /// file of `into`; decompressed where zstd has compressed them. Nothing is known of them but that they are not too many.
     ///
     /// # Errors
     /// Request, where no source understands the location; network, where nothing or a web
@@ -113,7 +116,30 @@ impl Fetcher<'_> {
         }
         index.size = written.size();
         index.file.seek(SeekFrom::Start(0)).map_err(Problem::disk)?;
-        Ok(index)
+        if written.front().starts_with(&ZSTD) { self.decompressed(&index, into) } else { Ok(index) }
+    }
+
+    /// What a compressed index holds: not more than an index may have, however little came of it (M06, M28).
+    fn decompressed(&self, index: &FetchedIndex, into: &Folder) -> Result<FetchedIndex, Problem> {
+        let damaged = |error: io::Error| Problem::Wrong(format!("it is compressed with zstd and damaged: {error}"));
+        let most = self.limits.index;
+        let mut decoder = zstd::stream::read::Decoder::new(&index.file).map_err(damaged)?;
+        decoder.window_log_max(archive::WINDOW_LOG).map_err(damaged)?;
+        let mut bounded = decoder.take(most + 1);
+        let mut plain = new_file(into).map_err(Problem::Disk)?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match bounded.read(&mut buffer).map_err(damaged)? {
+                0 => break,
+                came => plain.file.write_all(&buffer[..came]).map_err(Problem::disk)?,
+            }
+            plain.size = most + 1 - bounded.limit();
+            if plain.size > most {
+                return Err(Problem::Wrong(format!("it holds more than {most} bytes, which no index has")));
+            }
+        }
+        plain.file.seek(SeekFrom::Start(0)).map_err(Problem::disk)?;
+        Ok(plain)
     }
 }
 

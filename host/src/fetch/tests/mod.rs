@@ -461,6 +461,22 @@ fn an_index_is_fetched_beside_the_old_one() {
 }
 
 #[test]
+fn m28_little_that_becomes_much_is_no_index() {
+    let into = tempfile::tempdir().unwrap();
+    let folder = Folder::open_ambient(into.path()).unwrap();
+    let compressed = |bytes: usize| zstd::encode_all(std::io::Cursor::new(vec![0; bytes]), 3).unwrap();
+    for (bytes, fits) in [(1 << 20, true), ((1 << 20) + 1, false), (64 << 20, false)] {
+        let mut bench = Bench::new(&[("fake:index", Behaviour::Whole(compressed(bytes)))]);
+        bench.limits = Limits { index: 1 << 20, ..bench.limits };
+        match bench.fetcher().fetch_index("fake:index", &folder) {
+            Ok(index) => assert!(fits && index.size() == bytes as u64, "{bytes}"),
+            Err(error) => assert!(!fits && error.kind() == ErrorKind::Integrity, "M28 {bytes}: {error}"),
+        }
+        assert_eq!(names(into.path()), Vec::<String>::new(), "nothing is left");
+    }
+}
+
+#[test]
 fn m06_m22_a_bad_index_leaves_the_old_one() {
     let into = tempfile::tempdir().unwrap();
     let folder = Folder::open_ambient(into.path()).unwrap();
