@@ -19,6 +19,17 @@ fn a_name_that_is_not_quite_right() {
 }
 
 #[test]
+fn a_command_line_that_is_not_quite_right() {
+    let environment = TestEnvironment::new();
+    environment.run_plain(&["instal", "jq"]).fails(2).says("similar subcommands exist").says("'install'");
+    environment.run_plain(&["install", "jq", "--dryrun"]).fails(2).says("a similar argument exists: '--dry-run'");
+    environment.run_plain(&["mark", "aked", "jq"]).fails(2).says("a similar value exists: 'asked'");
+    let error = environment.run_plain(&["instal", "jq", "--json"]).fails(2).json()["error"].take();
+    assert_eq!((&error["kind"], &error["what"]), (&"usage".into(), &"unrecognized subcommand 'instal'".into()));
+    assert!(error["hints"][0].as_str().unwrap().contains("'install'"), "{error}");
+}
+
+#[test]
 fn a_folder_named_like_a_package() {
     let environment = TestEnvironment::new();
     Package::new("mine", "1").write(&environment.work());

@@ -29,13 +29,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{DryRun, Options};
 use crate::output::{Output, Wanted};
 
 /// A package manager whose hooks cannot escape.
 #[derive(Debug, Parser)]
-#[command(name = "packets", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "packets", bin_name = "packets", version, max_term_width = 100, propagate_version = true)]
 #[command(
     after_help = "Examples:\n  packets sync https://example.org/index.db\n  packets install jq ripgrep\n  packets install ./mytool.pkt.tar.zst --dry-run\n  packets remove jq"
 )]
@@ -126,8 +126,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             if error.use_stderr() {
-                // It repeats what was typed, which a script may have from anywhere.
-                crate::output::usage(&error.to_string());
+                match wants_json() {
+                    true => Output::new(Wanted { json: true, ..Wanted::default() }).error(&mistake(&error)),
+                    // It repeats what was typed, which a script may have from anywhere.
+                    false => crate::output::usage(&error.to_string()),
+                }
                 return ExitCode::from(ErrorKind::Usage.exit_code());
             }
             let _ = error.print();
@@ -150,6 +153,23 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// A command line that cannot be parsed may still say what its answer should look like.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// What is wrong with a command line: the first line is the error, tips are hints, the rest says how it is used.
+fn mistake(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+    let what = parts.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    parts.fold(Error::new(ErrorKind::Usage, what), |error, part| match part.strip_prefix("tip: ") {
+        Some(tip) => error.hint(tip),
+        None if part.starts_with("For more information") => error,
+        None => error.caused_by(part),
+    })
 }
 
 fn options(global: &Global) -> Options {
