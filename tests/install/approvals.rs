@@ -20,8 +20,7 @@ fn install(environment: &TestEnvironment, package: &Package, typed: &str) -> pac
 fn a_yes_is_remembered_and_only_what_is_new_is_asked_for() {
     let environment = TestEnvironment::new();
     let output = install(&environment, &asks("1", &["/etc/tool"]), "y\n").ok();
-    let output =
-        output.prints("the hooks of tool ask for what nobody has approved:").prints("  write in /etc/tool\n");
+    let output = output.prints("the hooks of tool ask for what nobody has approved:").prints("  write in /etc/tool\n");
     output.prints("approve this, for tool and its later releases? [y/N]");
     assert_eq!(environment.read("etc/tool/made"), "x");
     let list = environment.run(&["approvals", "list"]).ok().stdout;
