@@ -95,6 +95,36 @@ pub trait FetchSource: Debug + Send + Sync {
     /// kinds. An error while reading is an [`std::io::Error`] of the reader; a
     /// transfer that ends before its announced size must be such an error.
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError>;
+
+    /// Told once, before the first of them is searched, which files a command is going to fetch: a
+    /// source that asks others can ask once for all. Returns at once. Files may be searched
+    /// all the same that were never named here.
+    fn prepare(&self, wants: &[Artifact]) {
+        let _ = wants;
+    }
+
+    /// Whether the source's places are so near that an answer of another one's waits while this
+    /// one still searches. Such a search must end by itself within milliseconds where
+    /// nothing is to be expected; the host bounds it in any case.
+    fn is_near(&self) -> bool {
+        false
+    }
+
+    /// As [`open`](Self::open), where no more than `length` bytes are wanted: a source that can say so to its
+    /// place spares both what would be sent in vain. Giving more is no mistake; the host
+    /// reads no further.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    fn open_part(&self, from: &Candidate, offset: u64, length: u64) -> Result<Opened, FetchError> {
+        let _ = length;
+        self.open(from, offset)
+    }
+
+    /// Told that what this place gave was not the right file, and nobody else had a part in it.
+    fn condemned(&self, place: &Candidate) {
+        let _ = place;
+    }
 }
 
 /// Why a source could not give what was asked.

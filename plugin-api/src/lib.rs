@@ -1,6 +1,6 @@
 //! The contracts between the host of Packets and its plugins.
 //!
-//! Three kinds of plugin exist: a [`fetch::FetchSource`] moves bytes, a
+//! Four kinds of plugin exist: a [`fetch::FetchSource`] gets bytes, a [`share::Sharer`] gives them, a
 //! [`storage::Storage`] remembers what is installed, a [`hook::HookRunner`]
 //! runs the scripts of packages. This crate holds their traits, the data that
 //! crosses them, and nothing that acts: no I/O, no database, no network, no
@@ -19,6 +19,7 @@ pub mod native;
 pub mod registry;
 pub mod relpath;
 pub mod requirement;
+pub mod share;
 pub mod storage;
 pub mod version;
 

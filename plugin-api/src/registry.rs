@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::fetch::FetchSource;
 use crate::hook::{HookLimits, HookRunner};
+use crate::share::Sharer;
 use crate::storage::StorageFormat;
 
 /// The version of these contracts. It rises when a trait changes.
@@ -15,14 +16,28 @@ pub const API_VERSION: u32 = 1;
 pub type FetchFactory = fn(&FetchSettings) -> Arc<dyn FetchSource>;
 /// Makes a hook runner when the first hook is met.
 pub type HookFactory = fn(&HookLimits) -> Arc<dyn HookRunner>;
+/// Makes what shares package files with others.
+pub type ShareFactory = fn() -> Arc<dyn Sharer>;
 /// Makes a storage format.
 pub type StorageFactory = fn() -> Arc<dyn StorageFormat>;
 
 /// What every fetch source is told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct FetchSettings {
     /// Sent to servers as the name of the program.
     pub user_agent: String,
+    /// The UDP port of the LAN's questions.
+    pub lan_port: u16,
+    /// What the source may remember from one run to the next; none: nothing.
+    pub memory: Option<Arc<dyn Memory>>,
+}
+
+/// A few bytes that the host keeps for a source. A loss of them must cost time only.
+pub trait Memory: fmt::Debug + Send + Sync {
+    /// What was kept last; none where there is nothing, or it cannot be read.
+    fn load(&self) -> Option<Vec<u8>>;
+    /// Keeps this from now on, as far as the host can and may.
+    fn keep(&self, bytes: &[u8]);
 }
 
 /// Something that adds to the registry.
@@ -40,6 +55,7 @@ pub struct Registry {
     fetch: BTreeMap<&'static str, FetchFactory>,
     hooks: BTreeMap<&'static str, HookFactory>,
     storage: BTreeMap<&'static str, StorageFactory>,
+    share: BTreeMap<&'static str, ShareFactory>,
 }
 
 /// A second use of a name.
@@ -89,6 +105,14 @@ impl Registry {
         insert(&mut self.hooks, "hook runner", name, factory)
     }
 
+    /// Adds a way to share package files.
+    ///
+    /// # Errors
+    /// [`DuplicateName`].
+    pub fn add_share(&mut self, name: &'static str, factory: ShareFactory) -> Result<(), DuplicateName> {
+        insert(&mut self.share, "way to share", name, factory)
+    }
+
     /// Adds a storage format.
     ///
     /// # Errors
@@ -112,6 +136,11 @@ impl Registry {
         self.hooks.iter().map(|(name, factory)| (*name, *factory))
     }
 
+    /// The factory of the way to share of this name.
+    pub fn share(&self, name: &str) -> Option<ShareFactory> {
+        self.share.get(name).copied()
+    }
+
     /// The factory of the storage format of this name.
     pub fn storage(&self, name: &str) -> Option<StorageFactory> {
         self.storage.get(name).copied()
@@ -124,6 +153,7 @@ impl fmt::Debug for Registry {
             .field("fetch", &self.fetch.keys())
             .field("hooks", &self.hooks.keys())
             .field("storage", &self.storage.keys())
+            .field("share", &self.share.keys())
             .finish()
     }
 }

@@ -135,7 +135,7 @@ fn n21_without_any_certificates_http_works_and_https_does_not() {
 #[test]
 fn n20_proxies_of_the_environment_are_used() {
     if is_child() {
-        let settings = FetchSettings { user_agent: "packets-test/1".to_owned() };
+        let settings = FetchSettings { user_agent: "packets-test/1".to_owned(), ..FetchSettings::default() };
         let came = get(&HttpSource::new(&settings), "http://mirror.invalid/x", 0);
         assert_eq!(came.unwrap().unwrap(), b"by proxy");
         // One for peers of the LAN, which no proxy can reach.

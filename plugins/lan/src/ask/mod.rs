@@ -1,0 +1,304 @@
+//! The fetch source: one question for all files of a command, and whoever answers in time is a place.
+//!
+//! A thread asks and listens; nothing waits for it but [`find`](FetchSource::find), and that only as long
+//! as `round` expects somebody. What a command learns of its networks it remembers for the next one.
+
+mod memory;
+mod peer;
+mod place;
+mod round;
+mod sockets;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Debug};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+use packets_plugin_api::registry::{FetchSettings, Memory};
+
+use crate::networks::Tables;
+use crate::wire::v2::Nonce;
+use memory::Remembered;
+use place::Place;
+use round::Round;
+use sockets::Sockets;
+
+/// Between two looks whether the source is still in use.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What the thread may take to ask at all, with the machine under load.
+const START: Duration = Duration::from_millis(100);
+
+/// The source `lan`. It costs nothing until something is asked.
+pub struct LanSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    port: u16,
+    user_agent: String,
+    memory: Option<Arc<dyn Memory>>,
+    state: Mutex<State>,
+    news: Condvar,
+    is_over: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    round: Round,
+    sockets: Option<Arc<Sockets>>,
+    /// As it was when the command began.
+    before: Remembered,
+    /// Whether something was heard that is not remembered yet.
+    is_news: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Idle,
+    Starting,
+    Asked,
+}
+
+impl Debug for LanSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LanSource").field("port", &self.shared.port).finish_non_exhaustive()
+    }
+}
+
+impl LanSource {
+    /// A source with the settings that every source gets.
+    pub fn new(settings: &FetchSettings) -> Self {
+        let shared = Shared {
+            port: settings.lan_port,
+            user_agent: settings.user_agent.clone(),
+            memory: settings.memory.clone(),
+            state: Mutex::default(),
+            news: Condvar::new(),
+            is_over: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Asks for what has not been asked for yet.
+    fn ask(&self, wants: Vec<Artifact>) {
+        let mut state = self.shared.state();
+        match state.phase {
+            Phase::Idle => {
+                state.phase = Phase::Starting;
+                let shared = self.shared.clone();
+                let begun = thread::Builder::new().name("lan".to_owned()).spawn(move || shared.ask_and_listen(&wants));
+                if begun.is_err() {
+                    // Then there is no LAN.
+                    state.phase = Phase::Asked;
+                }
+            }
+            Phase::Starting => {
+                let (state, _) = self.shared.until_asked(state);
+                drop(state);
+                if self.shared.state().phase == Phase::Asked {
+                    self.ask(wants);
+                }
+            }
+            Phase::Asked => self.shared.ask_more(state, &wants),
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the thread has asked; whether it has.
+    fn until_asked<'a>(&'a self, state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        let waiting = self.news.wait_timeout_while(state, START, |state| state.phase != Phase::Asked);
+        let (state, outcome) = waiting.unwrap_or_else(PoisonError::into_inner);
+        (state, !outcome.timed_out())
+    }
+
+    fn ask_and_listen(&self, wants: &[Artifact]) {
+        let networks = Tables::open().networks();
+        let before = Remembered::parse(&self.memory.as_ref().and_then(|memory| memory.load()).unwrap_or_default());
+        let known = |network: crate::networks::Network| {
+            let known = before.of(&network.key());
+            (network, known)
+        };
+        let round = Round::new(networks.into_iter().map(known).collect(), Instant::now());
+        let sockets = Arc::new(Sockets::open(round.networks()));
+        let mut state = self.state();
+        (state.round, state.before, state.sockets) = (round, before, Some(sockets.clone()));
+        state.phase = Phase::Asked;
+        self.ask_more(state, wants);
+        self.listen(&sockets);
+    }
+
+    fn ask_more(&self, mut state: MutexGuard<'_, State>, wants: &[Artifact]) {
+        let Some(sockets) = state.sockets.clone() else { return };
+        let letters = state.round.ask(wants, self.port, now(), Instant::now(), random);
+        state.is_news = true;
+        self.news.notify_all();
+        // Nobody is kept waiting while it is sent.
+        drop(state);
+        sockets.send(&letters);
+    }
+
+    /// Until the source is dropped: who answers late is remembered for the next time.
+    fn listen(&self, sockets: &Sockets) {
+        let mut reminded = false;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let state = self.state();
+            let (expects, reminds) = (state.round.expects_until(now), state.round.reminds_at(now));
+            drop(state);
+            let next = reminds.filter(|_| !reminded).or(expects);
+            sockets.receive(
+                next.map_or(PAUSE, |next| next.saturating_duration_since(now)),
+                &mut |network, from, bytes| {
+                    let mut state = self.state();
+                    if state.round.hear(network, from, bytes, Instant::now()) {
+                        state.is_news = true;
+                        self.news.notify_all();
+                    }
+                },
+            );
+            let state = self.state();
+            if !reminded && reminds.is_some_and(|at| at <= Instant::now()) {
+                reminded = true;
+                let letters = state.round.remind();
+                drop(state);
+                sockets.send(&letters);
+            } else if state.round.expects_until(Instant::now()).is_none() {
+                self.news.notify_all();
+                self.remember(state);
+            }
+        }
+    }
+
+    fn remember(&self, mut state: MutexGuard<'_, State>) {
+        let Some(memory) = self.memory.as_ref().filter(|_| state.is_news) else { return };
+        state.is_news = false;
+        let mut after = state.before.clone();
+        for (key, observed) in state.round.observed() {
+            after.learn(&key, &observed, now());
+        }
+        drop(state);
+        memory.keep(&after.text());
+    }
+}
+
+impl Drop for LanSource {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        let state = self.shared.state();
+        if state.phase == Phase::Asked {
+            self.shared.remember(state);
+        }
+    }
+}
+
+impl FetchSource for LanSource {
+    fn name(&self) -> &str {
+        "lan"
+    }
+
+    /// Nobody names a peer; peers are found.
+    fn claims(&self, _: &str) -> bool {
+        false
+    }
+
+    fn prepare(&self, wants: &[Artifact]) {
+        if !wants.is_empty() {
+            self.ask(wants.to_vec());
+        }
+    }
+
+    fn is_near(&self) -> bool {
+        true
+    }
+
+    fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        let state = self.shared.state();
+        let has_asked = state.phase == Phase::Starting || state.round.has_asked(&want.digest);
+        drop(state);
+        if !has_asked {
+            self.ask(vec![want.clone()]);
+        }
+        let (mut state, has_asked) = self.shared.until_asked(self.shared.state());
+        if !has_asked {
+            return Ok(());
+        }
+        if !state.round.has_asked(&want.digest) {
+            drop(state);
+            self.ask(vec![want.clone()]);
+            state = self.shared.state();
+        }
+        let mut told = Vec::new();
+        loop {
+            for place in state.round.places(&want.digest) {
+                if !told.contains(&place) {
+                    told.push(place.clone());
+                    drop(state);
+                    if found(Candidate::at(place.to_string())).is_break() {
+                        return Ok(());
+                    }
+                    state = self.shared.state();
+                }
+            }
+            let now = Instant::now();
+            let has_more = state.round.places(&want.digest).iter().any(|place| !told.contains(place));
+            let Some(until) = state.round.expects_until(now) else { return Ok(()) };
+            if !has_more {
+                let waiting = self.shared.news.wait_timeout(state, until.saturating_duration_since(now));
+                state = waiting.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
+        self.open_at(from, offset, None)
+    }
+
+    fn open_part(&self, from: &Candidate, offset: u64, length: u64) -> Result<Opened, FetchError> {
+        self.open_at(from, offset, Some(length))
+    }
+
+    fn condemned(&self, place: &Candidate) {
+        if let Some(place) = Place::parse(&place.location) {
+            let mut state = self.shared.state();
+            state.round.condemn(place.address());
+            state.is_news = true;
+        }
+    }
+}
+
+impl LanSource {
+    fn open_at(&self, from: &Candidate, offset: u64, length: Option<u64>) -> Result<Opened, FetchError> {
+        let Some(place) = Place::parse(&from.location) else {
+            let message = format!("{} is no place on the LAN", packets_plugin_api::ident::escape(&from.location, 300));
+            return Err(FetchError::new(FetchErrorKind::BadLocation, message));
+        };
+        peer::open(&place, &self.shared.user_agent, offset, length, from.version.as_deref())
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// From the kernel's generator; where that says nothing, a number that nobody sees before the question.
+fn random() -> Nonce {
+    let mut nonce = [0; 16];
+    let filled = rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty());
+    if filled != Ok(nonce.len()) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        nonce = time.to_ne_bytes();
+    }
+    nonce
+}
