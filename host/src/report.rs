@@ -66,6 +66,8 @@ pub enum Event<'a> {
     },
     /// Something that the user should know, one sentence.
     Warning(&'a str),
+    /// Something that is good to know, one sentence.
+    Note(&'a str),
     /// A stage has ended.
     Stage {
         /// Its name, as `--timings` prints it.

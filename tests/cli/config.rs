@@ -15,7 +15,7 @@ fn what_is_in_force_is_shown() {
     assert_eq!(show("Sandbox.memory").ok().stdout, "64MiB\n");
     show("History").ok().prints("keep = 10\n");
     show("Config.datadir").fails(1).says("the config has no key Config.datadir").says("did you mean Config.dataDir?");
-    show("Nothing").fails(1).says("there are Config, Fetch, History, Plugins, Sandbox, Sync");
+    show("Nothing").fails(1).says("there are Config, Fetch, History, Lan, Plugins, Sandbox, Sync");
     let json = environment.run(&["config", "show", "Config", "--json"]).ok().json();
     assert_eq!((&json["config"]["httpPort"], &json["exists"]), (&9123.into(), &false.into()));
 }

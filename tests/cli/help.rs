@@ -2,7 +2,7 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "completions",
     "manual",
     "config",
@@ -29,6 +29,7 @@ const COMMANDS: [&str; 26] = [
     "pack",
     "index",
     "hook",
+    "serve",
 ];
 
 #[test]
@@ -78,6 +79,7 @@ Commands:
   pack         Make a package file from a folder; the same folder always gives the same bytes
   index        Make the index of a folder of package files; v1 can read it too
   hook         Work with the hooks of packages
+  serve        Share the fetched packages with other machines on the local network
   completions  Print the script that makes a shell complete commands, options and names of packages
   manual       Write the manual, one page a command
   help         Print this message or the help of the given subcommand(s)

@@ -133,12 +133,17 @@ fn every_command_has_an_example_and_each_runs() {
     let mut examples = Vec::new();
     for (words, help) in all(&environment) {
         let own = format!("packets {}", words.join(" ")).trim_end().to_owned();
-        let before = examples.len();
+        let mut seen = 0;
         for example in help.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim) {
             assert!(example.starts_with(&own), "{example} is no example of {own}");
+            seen += 1;
+            // Who shares says hello to the machine's networks: `lan` types these, in a network of its own.
+            if example.starts_with("packets serve ") && !example.contains("status") {
+                continue;
+            }
             examples.push(example.to_owned());
         }
-        assert!(examples.len() > before, "{own} has no example");
+        assert!(seen > 0, "{own} has no example");
     }
     assert!(examples.len() > 50, "{}", examples.len());
     let next = AtomicUsize::new(0);

@@ -9,6 +9,7 @@ mod bytes;
 pub mod crash;
 mod environment;
 pub mod fuzz;
+mod lan;
 mod memory;
 mod output;
 mod package;
@@ -23,6 +24,7 @@ pub mod v1;
 
 pub use bytes::{Entry, hash, noise, tar_of, zstd_of};
 pub use environment::TestEnvironment;
+pub use lan::Lan;
 pub use memory::{Peak, run_measured};
 pub use output::Output;
 pub use package::Package;

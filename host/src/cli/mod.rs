@@ -18,6 +18,7 @@ mod pack;
 mod recover;
 mod remove;
 mod search;
+mod serve;
 mod sync;
 mod undo;
 mod upgrade;
@@ -76,6 +77,9 @@ struct Global {
     /// Print how long each stage took
     #[arg(long, global = true)]
     timings: bool,
+    /// Ask no peers on the local network
+    #[arg(long, global = true)]
+    no_lan: bool,
     /// Fail at once when another run holds the lock
     #[arg(long, global = true)]
     no_wait: bool,
@@ -107,6 +111,7 @@ enum Command {
     Pack(pack::Pack),
     Index(index::Index),
     Hook(hook::Hook),
+    Serve(serve::Serve),
     Completions(complete::Completions),
     Manual(complete::Manual),
 }
@@ -180,6 +185,7 @@ fn options(global: &Global) -> Options {
         yes: global.yes,
         dry_run: global.dry_run,
         wait: !global.no_wait,
+        no_lan: global.no_lan,
         give_up: false,
     }
 }
@@ -211,6 +217,7 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),
+        Command::Serve(args) => args.run(options, output),
         Command::Completions(args) => args.run(output),
         Command::Manual(args) => args.run(output),
     }?;

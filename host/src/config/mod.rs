@@ -33,6 +33,9 @@ pub struct Config {
     /// Which sources are used.
     #[serde(rename = "Fetch")]
     pub fetch: Fetch,
+    /// How the local network is asked.
+    #[serde(rename = "Lan")]
+    pub lan: Lan,
     /// What hooks may do.
     #[serde(rename = "Sandbox")]
     pub sandbox: Sandbox,
@@ -98,6 +101,23 @@ pub struct Fetch {
 impl Default for Fetch {
     fn default() -> Self {
         Self { sources: ["cache", "lan", "http"].map(str::to_owned).into() }
+    }
+}
+
+/// `[Lan]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Lan {
+    /// The UDP port of questions, the same on all machines.
+    pub port: u16,
+    /// Whether peers are asked also for a root that `--root` names: an image that is built, or
+    /// a test, says nothing to a network unless it is to.
+    pub ask_with_root: bool,
+}
+
+impl Default for Lan {
+    fn default() -> Self {
+        Self { port: 1333, ask_with_root: false }
     }
 }
 

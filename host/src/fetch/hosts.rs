@@ -84,7 +84,11 @@ pub(super) fn host_of(source: &str, location: &str) -> String {
             let port = url.port_or_known_default().unwrap_or(0);
             format!("{}:{port}", url.host_str().unwrap_or_default())
         }
-        _ => source.to_owned(),
+        // A URL cannot name an address of one link.
+        _ => match location.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+            Some((host, _)) if !host.is_empty() => host.to_owned(),
+            _ => source.to_owned(),
+        },
     }
 }
 
@@ -102,6 +106,8 @@ mod tests {
             ("https://user:secret@a.example/y", "a.example:443"),
             ("http://a.example:8080/x", "a.example:8080"),
             ("http://[::1]:8080/x", "[::1]:8080"),
+            ("lan://10.0.0.1:9123/x", "10.0.0.1:9123"),
+            ("lan://[fe80::1%3]:9123/x", "[fe80::1%3]:9123"),
             ("/srv/x", "file"),
             ("file:///srv/x", "file"),
             ("", "file"),

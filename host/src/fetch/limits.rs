@@ -11,6 +11,10 @@ pub const MAX_INDEX_SIZE: u64 = 256 << 20;
 pub const MAX_CANDIDATES: usize = 64;
 /// How long a source may search before the others' failure is final: one that never ends (N12).
 pub const SEARCH_TIME: Duration = Duration::from_secs(10);
+/// How long another's answer waits for near sources that still search, where they do not end by themselves (N12).
+pub const NEAR_SEARCH: Duration = Duration::from_millis(300);
+/// And for the answer of a place that they found.
+pub const NEAR_ANSWER: Duration = Duration::from_millis(50);
 /// How long a place may let us wait for its answer before another one is asked beside it (N22).
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// A place that is slower than this gives way to the next one, as long as there is one (N22).
@@ -55,6 +59,10 @@ pub struct Limits {
     pub index: u64,
     /// See [`SEARCH_TIME`].
     pub search_time: Duration,
+    /// See [`NEAR_SEARCH`].
+    pub near_search: Duration,
+    /// See [`NEAR_ANSWER`].
+    pub near_answer: Duration,
     /// See [`PATIENCE`].
     pub patience: Duration,
     /// See [`UNHURRIED`].
@@ -83,6 +91,8 @@ impl Default for Limits {
             package: MAX_PACKAGE_SIZE,
             index: MAX_INDEX_SIZE,
             search_time: SEARCH_TIME,
+            near_search: NEAR_SEARCH,
+            near_answer: NEAR_ANSWER,
             patience: PATIENCE,
             unhurried: UNHURRIED,
             slowest: SLOWEST,

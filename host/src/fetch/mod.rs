@@ -140,6 +140,13 @@ impl<'a> Fetcher<'a> {
         Self { limits, ..self }
     }
 
+    /// Tells the sources what is going to be fetched, as far as the cache has not got it.
+    pub fn prepare(&self, wants: &[Wanted]) {
+        let is_missing = |want: &&Wanted| self.cache.as_ref().is_none_or(|cache| !cache.has(&want.digest));
+        let missing: Vec<Wanted> = wants.iter().filter(is_missing).cloned().collect();
+        self.sources.iter().for_each(|source| source.prepare(&missing));
+    }
+
     /// The package file, from the cache or the first place that gives the right bytes.
     ///
     /// # Errors

@@ -35,11 +35,14 @@ pub(super) struct Answer {
     pub(super) slot: Slot,
 }
 
+/// What a place gave, from which offset on.
+type Given = (Opened, u64, Slot);
+
 /// What a thread tells that searches or asks.
 enum Message {
     Found(usize, Candidate),
     Searched(usize, Result<(), FetchError>),
-    Answered { race: u64, place: usize, outcome: Result<(Opened, u64, Slot), FetchError> },
+    Answered { race: u64, place: usize, outcome: Result<Given, FetchError> },
 }
 
 struct Place {
@@ -76,6 +79,8 @@ pub(super) struct Places<'a> {
     /// Of each source, whether its search is over.
     searched: Vec<bool>,
     search_ends: Instant,
+    /// Until when an answer waits for near sources that have not found or answered yet.
+    near_ends: Instant,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
     /// The number of the race that is on, so that answers to an earlier one are known.
@@ -115,6 +120,7 @@ impl<'a> Places<'a> {
             failed_searches: Vec::new(),
             searched: vec![false; sources.len()],
             search_ends: now + limits.search_time,
+            near_ends: now + limits.near_search,
             sender,
             receiver,
             race: 0,
@@ -141,14 +147,23 @@ impl<'a> Places<'a> {
         let unwanted = Arc::new(AtomicBool::new(false));
         let mut asked: Vec<usize> = Vec::new();
         let mut last_asked = Instant::now();
+        // The first answer of a place that is not near.
+        let mut held: Option<(usize, Given)> = None;
         let answer = loop {
             while let Some(place) = self.best_of_idle_source(&asked) {
                 self.ask(place, &asked, download, &unwanted);
                 asked.push(place);
                 last_asked = Instant::now();
+                if self.is_near(place) {
+                    self.near_ends = last_asked + self.limits.near_answer;
+                }
+            }
+            if let Some((place, given)) = held.take_if(|_| !self.waits_for_near(&asked)) {
+                break Some(self.answer(place, given));
             }
             let more = self.best(&asked, |_| true);
             let until = match (asked.last(), more) {
+                _ if held.is_some() => Some(self.near_ends),
                 (None, _) if self.all_searched() => break None,
                 (None, _) => Some(self.search_ends),
                 (Some(_), Some(_)) => Some(last_asked + self.limits.patience),
@@ -158,11 +173,13 @@ impl<'a> Places<'a> {
                 Some(Message::Answered { race, place, outcome }) if race == self.race => {
                     asked.retain(|asked| *asked != place);
                     match outcome {
-                        Ok(answered) => break Some(self.answer(place, answered)),
+                        Ok(given) if self.is_near(place) => break Some(self.answer(place, given)),
+                        Ok(given) => held = held.or(Some((place, given))),
                         Err(error) => self.failed(place, error.into()),
                     }
                 }
                 Some(message) => self.note(message),
+                None if held.is_some() => {}
                 None => match (asked.last(), more) {
                     (Some(last), Some(more)) => {
                         self.hosts.blame(&self.places[*last].host);
@@ -182,6 +199,17 @@ impl<'a> Places<'a> {
             self.note(message);
         }
         answer
+    }
+
+    /// Whether the place is of a source that comes first.
+    pub(super) fn is_near(&self, place: usize) -> bool {
+        self.sources[self.places[place].source].is_near()
+    }
+
+    /// Whether a near source may find something yet, or one of its places that are asked may answer.
+    fn waits_for_near(&self, asked: &[usize]) -> bool {
+        let searches = self.sources.iter().zip(&self.searched).any(|(source, is_over)| source.is_near() && !is_over);
+        (searches || asked.iter().any(|place| self.is_near(*place))) && Instant::now() < self.near_ends
     }
 
     fn all_searched(&self) -> bool {
@@ -282,6 +310,11 @@ impl<'a> Places<'a> {
 
     /// The place has failed.
     pub(super) fn failed(&mut self, number: usize, problem: Problem) {
+        let is_wrong = matches!(problem, Problem::Wrong(_) | Problem::WebPage);
+        if is_wrong {
+            self.source_of(number).condemned(&self.places[number].candidate);
+        }
+        let is_told = is_wrong || !self.is_near(number);
         let place = &mut self.places[number];
         self.hosts.blame(&place.host);
         place.state = match problem {
@@ -294,8 +327,11 @@ impl<'a> Places<'a> {
             }
         };
         place.problem = Some(problem);
-        let text = self.told(number);
-        self.events.event(&Event::FetchRetry { package: &self.want.package, problem: &text });
+        // That a peer has not got a file after all, or has gone, is no news.
+        if is_told {
+            let text = self.told(number);
+            self.events.event(&Event::FetchRetry { package: &self.want.package, problem: &text });
+        }
     }
 
     /// How much there is now; failures count anew after some progress.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use packets_hook_runtime::folder::Folder;
 use packets_hook_runtime::sandbox;
 use packets_plugin_api::fetch::FetchSource;
-use packets_plugin_api::registry::{FetchSettings, Registry};
+use packets_plugin_api::registry::{FetchSettings, Memory, Registry};
 use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::share::Sharer;
 use packets_plugin_api::storage::{Access, Storage, StorageErrorKind, StorageFormat};
 
 use super::Options;
@@ -20,8 +21,10 @@ use crate::given;
 use crate::history;
 use crate::interrupt;
 use crate::lock::Lock;
+use crate::memory::RememberedFile;
 use crate::recover::{self, Ended, OnFailure, Recovered};
 use crate::report::{Event, Events};
+use crate::share::shelf::Shelf;
 use crate::target::{Place, Target};
 
 const CONFIG_FOLDER: &str = "etc/packets";
@@ -34,8 +37,11 @@ const STORAGE: &str = "sqlite";
 const UNFINISHED: [&str; 2] = [".config.toml.", ".index-"];
 /// The cache stands among the sources, but is the host's own.
 const CACHE: &str = "cache";
-/// Accepted in every config, also by a program built without it.
+/// The source, and the way to share, on the local network.
 const LAN: &str = "lan";
+/// Where it remembers its peers.
+const LAN_MEMORY: &str = "lan.json";
+const RUN_FOLDER: &str = "run/packets";
 /// The source of folders of this machine.
 const LOCAL: &str = "file";
 
@@ -73,6 +79,7 @@ pub(super) struct Context {
     pub(super) data: RelPath,
     pub(super) bin: RelPath,
     config_folder: RelPath,
+    no_lan: bool,
     /// The config in use as the user would open it, for messages.
     pub(super) config_name: String,
     /// What a crash had left and was brought to its end.
@@ -115,8 +122,20 @@ impl Context {
         let data = target.canonical(&config.base.data_dir.0)?;
         let bin = target.canonical(&config.base.bin_dir.0)?;
         let recovered = Vec::new();
-        let mut context =
-            Self { target, config, registry, format, data, bin, config_folder, config_name, recovered, _lock: lock };
+        let no_lan = options.no_lan;
+        let mut context = Self {
+            target,
+            config,
+            registry,
+            format,
+            data,
+            bin,
+            config_folder,
+            no_lan,
+            config_name,
+            recovered,
+            _lock: lock,
+        };
         match mode {
             Mode::Read => context.tell_of_pending(events)?,
             Mode::Write { .. } => context.recover(mode, options.give_up, events)?,
@@ -271,16 +290,65 @@ impl Context {
         RelPath::from_absolute(&format!("/{}", program.strip_prefix(root).ok()?.to_str()?)).ok()
     }
 
+    /// What a source may remember; only a run that changes something writes it down.
+    fn memory(&self, mode: Mode) -> Result<Option<Arc<dyn Memory>>> {
+        let folder = match mode {
+            Mode::Read => self.state_to_read()?,
+            Mode::Write { .. } => Some(self.state()?),
+        };
+        let memory = |place: Place| -> Arc<dyn Memory> {
+            Arc::new(RememberedFile::new(place.folder, LAN_MEMORY, mode != Mode::Read))
+        };
+        Ok(folder.map(memory))
+    }
+
+    /// What shares on the local network.
+    pub(super) fn sharer(&self) -> Result<Arc<dyn Sharer>> {
+        let make = self.registry.share(LAN);
+        make.map(|make| make()).ok_or_else(|| Error::request("cannot share: this program is built without the LAN"))
+    }
+
+    /// What is shared: the cache, which is made where it is missing, by the names of the synced index.
+    pub(super) fn shelf(&self) -> Result<Shelf> {
+        let [cache, index] = self.shared_folders()?;
+        let (format, file) = (self.format.clone(), self.index_file()?);
+        Ok(Shelf::new(cache.folder, Some((index.folder, INDEX)), Box::new(move || format.open_index(&file))))
+    }
+
+    /// The folders that are read for that.
+    pub(super) fn shared_folders(&self) -> Result<[Place; 2]> {
+        let cache = self.target.enter_or_make(&self.config.base.cache_dir.0, 0o755)?;
+        Ok([cache, self.target.enter_or_make(&self.config_folder, 0o755)?])
+    }
+
+    /// The folder of what holds only while the system runs.
+    pub(super) fn run_folder(&self) -> Result<Place> {
+        self.target.enter_or_make(&RUN_FOLDER.parse()?, 0o755)
+    }
+
+    /// The same for who only looks; none where there is none.
+    pub(super) fn run_folder_to_read(&self) -> Result<Option<Place>> {
+        self.target.enter(&RUN_FOLDER.parse()?)
+    }
+
     /// Everything that packages are fetched from. A run that changes nothing makes no cache.
     pub(super) fn fetcher<'a>(&self, mode: Mode, events: &'a dyn Events) -> Result<Fetcher<'a>> {
-        let settings = FetchSettings { user_agent: concat!("packets/", env!("CARGO_PKG_VERSION")).to_owned() };
         let used = &self.config.fetch.sources;
-        let known: Vec<&str> = self.registry.fetch_names().chain([CACHE, LAN]).collect();
+        let known: Vec<&str> = self.registry.fetch_names().chain([CACHE]).collect();
         if let Some(unknown) = used.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(Error::request(format!("cannot fetch from {unknown:?}: there is no such source"))
                 .hint(format!("Fetch.sources in {} may name {}", self.config_name, known.join(", "))));
         }
-        let is_used = |name: &str| used.iter().any(|used| used == name) || name == LOCAL;
+        let is_silent = self.no_lan || self.target.relocated() && !self.config.lan.ask_with_root;
+        let is_used = |name: &str| {
+            let is_silenced = name == LAN && is_silent;
+            name == LOCAL || !is_silenced && used.iter().any(|used| used == name)
+        };
+        let settings = FetchSettings {
+            user_agent: concat!("packets/", env!("CARGO_PKG_VERSION")).to_owned(),
+            lan_port: self.config.lan.port,
+            memory: if is_used(LAN) { self.memory(mode)? } else { None },
+        };
         let sources: Vec<Arc<dyn FetchSource>> = self
             .registry
             .fetch_names()

@@ -19,6 +19,7 @@ mod private;
 mod remove;
 mod room;
 mod search;
+mod serve;
 mod stage;
 mod sync;
 mod transaction;
@@ -50,6 +51,7 @@ pub use owns::{Owned, Owner, owns};
 pub use pack::{Packed, pack};
 pub use remove::remove;
 pub use search::{Hit, search};
+pub use serve::{Served, Status, serve_init, serve_run, serve_status, serve_stop};
 pub use sync::{Synced, sync};
 pub use upgrade::upgrade;
 pub use verify::{Verified, verify};
@@ -70,6 +72,8 @@ pub struct Options {
     pub yes: bool,
     /// `--dry-run`.
     pub dry_run: Option<DryRun>,
+    /// `--no-lan`.
+    pub no_lan: bool,
     /// Whether to wait for another run.
     pub wait: bool,
     /// `recover --give-up`: what cannot be brought to its end is left as it stands.

@@ -32,6 +32,8 @@ impl Supply<'_> {
     /// # Errors
     /// The first package in the plan's order that cannot be had whole and right.
     pub(super) fn stage(&self, plan: &Plan, into: &Folder) -> Result<Vec<Staged>> {
+        let wants: Vec<Wanted> = plan.installations().iter().filter_map(|one| self.wanted(one)).collect();
+        self.fetcher.prepare(&wants);
         match plan.installations() {
             [] => Ok(Vec::new()),
             [one] => Ok(vec![self.fetch(one).and_then(|fetched| self.unpack(one, fetched, into))?]),
@@ -96,28 +98,34 @@ impl Supply<'_> {
 
     fn fetch(&self, one: &Installation) -> Result<Fetched> {
         interrupt::check()?;
-        let candidate = one.candidate();
-        if self.loose.contains(one.name()) && !matches!(candidate.from, Source::Index(_)) {
-            let file = self.loose.open(one.name())?;
-            return fetch::local(file, one.name().as_str());
+        match self.wanted(one) {
+            Some(want) => {
+                self.tell_of_unusable(one);
+                self.fetcher.fetch(&want)
+            }
+            None => fetch::local(self.loose.open(one.name())?, one.name().as_str()),
         }
-        let mirrors = match &candidate.from {
-            Source::Index(mirrors) => self.usable(one, mirrors),
-            Source::Given(_) | Source::Repository(_) => Vec::new(),
-        };
-        self.fetcher.fetch(&Wanted { package: one.name().clone(), digest: one.digest(), size: candidate.size, mirrors })
     }
 
-    /// The mirrors as absolute locations. A bad one is no reason not to ask the others (N22).
-    fn usable(&self, one: &Installation, mirrors: &[String]) -> Vec<String> {
-        let resolve = |mirror: &String| {
-            fetch::resolve_mirror(self.base, mirror)
-                .map_err(|error| {
-                    self.events.event(&Event::FetchRetry { package: one.name(), problem: error.message() })
-                })
-                .ok()
+    /// What is to be fetched for a package; none where its file was given.
+    fn wanted(&self, one: &Installation) -> Option<Wanted> {
+        let candidate = one.candidate();
+        let mirrors = match &candidate.from {
+            Source::Index(mirrors) => {
+                mirrors.iter().filter_map(|mirror| fetch::resolve_mirror(self.base, mirror).ok()).collect()
+            }
+            _ if self.loose.contains(one.name()) => return None,
+            Source::Given(_) | Source::Repository(_) => Vec::new(),
         };
-        mirrors.iter().filter_map(resolve).collect()
+        Some(Wanted { package: one.name().clone(), digest: one.digest(), size: candidate.size, mirrors })
+    }
+
+    /// A bad mirror is no reason not to ask the others (N22).
+    fn tell_of_unusable(&self, one: &Installation) {
+        let Source::Index(mirrors) = &one.candidate().from else { return };
+        for error in mirrors.iter().filter_map(|mirror| fetch::resolve_mirror(self.base, mirror).err()) {
+            self.events.event(&Event::FetchRetry { package: one.name(), problem: error.message() });
+        }
     }
 
     fn unpack(&self, one: &Installation, fetched: Fetched, into: &Folder) -> Result<Staged> {

@@ -174,8 +174,11 @@ impl Shared {
                 let letters = state.round.remind();
                 drop(state);
                 sockets.send(&letters);
-            } else if state.round.expects_until(Instant::now()).is_none() {
-                self.news.notify_all();
+            } else {
+                if state.round.expects_until(Instant::now()).is_none() {
+                    self.news.notify_all();
+                }
+                // At once: the command may be over before anything else happens.
                 self.remember(state);
             }
         }

@@ -1,0 +1,179 @@
+//! What a server gives up once its ports and folders are open: root, every capability, new privileges, the
+//! file system but for two folders, and the system calls that would lead anywhere else (N34).
+//!
+//! Everything here holds for the calling thread and for those that it starts: it is called before there
+//! are others. What the kernel cannot do is told and does not stop the server; that root was given up does.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetStatus, Scope,
+};
+use packets_hook_runtime::folder::Folder;
+use rustix::fs::{Gid, Uid};
+use rustix::process::{geteuid, getgid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+
+use crate::error::{Context, Error, Result};
+use crate::given;
+
+/// The user that root becomes, where the machine has it.
+const USER: &str = "packets";
+/// Where it has not: the one who owns nothing.
+const NOBODY: u32 = 65534;
+/// The file of users; a real one has some kB.
+const MAX_USERS: u64 = 1 << 20;
+
+/// Gives up everything but reading below these folders. What was given up, for `status`.
+///
+/// # Errors
+/// Root could not be given up.
+pub(crate) fn confine(readable: &[&Folder]) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    if geteuid().is_root() {
+        let (user, group) = user();
+        become_user(user, group)?;
+        done.push(format!("user {}", user.as_raw()));
+    }
+    drop_capabilities(&mut done);
+    let mut told = |what: &str, outcome: Result<bool, String>| {
+        done.push(match outcome {
+            Ok(true) => what.to_owned(),
+            Ok(false) => format!("no {what}: the kernel has none"),
+            Err(problem) => format!("no {what}: {problem}"),
+        });
+    };
+    told("new privileges", set_no_new_privs(true).map(|()| true).map_err(|error| error.to_string()));
+    told("landlock", landlock(readable).map_err(|error| error.to_string()));
+    told("seccomp", seccomp());
+    Ok(done)
+}
+
+/// The user and group of the name, else nobody.
+fn user() -> (Uid, Gid) {
+    let users = given::read_text("/etc/passwd".as_ref(), MAX_USERS).unwrap_or_default();
+    let found = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let (user, group) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
+        (fields[0] == USER && user != 0 && group != 0).then_some((user, group))
+    });
+    let (user, group) = found.unwrap_or((NOBODY, NOBODY));
+    (Uid::from_raw(user), Gid::from_raw(group))
+}
+
+fn become_user(user: Uid, group: Gid) -> Result<()> {
+    let named = || format!("cannot become user {}", user.as_raw());
+    // While the thread may still do that.
+    for capability in CapabilitySet::all().iter() {
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    set_thread_groups(&[]).context(named)?;
+    set_thread_res_gid(group, group, group).context(named)?;
+    set_thread_res_uid(user, user, user).context(named)?;
+    // The kernel must refuse the way back.
+    if geteuid().is_root() || getgid().is_root() || set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_ok() {
+        return Err(Error::storage(named()).caused_by("root could be had again"));
+    }
+    Ok(())
+}
+
+fn drop_capabilities(done: &mut Vec<String>) {
+    let _ = clear_ambient_capability_set();
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    match set_capabilities(None, none) {
+        Ok(()) => done.push("no capabilities".to_owned()),
+        Err(error) => done.push(format!("capabilities: {error}")),
+    }
+}
+
+/// Nothing of the file system but reading below these folders, no connection to anybody, no port but those that are open.
+fn landlock(readable: &[&Folder]) -> Result<bool, landlock::RulesetError> {
+    let abi = ABI::V6;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?;
+    for folder in readable {
+        ruleset = ruleset.add_rule(PathBeneath::new(folder.as_fd(), AccessFs::from_read(abi) & !AccessFs::Execute))?;
+    }
+    Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// System calls that a server of files has no use for.
+const REFUSED: [i64; 44] = [
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_connect,
+    libc::SYS_socketpair,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_personality,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_sethostname,
+    libc::SYS_settimeofday,
+];
+
+fn seccomp() -> Result<bool, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let is_not = |family: i32| {
+        let family = u64::try_from(family).unwrap_or_default();
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family).map_err(|error| text(&error))
+    };
+    let other_families = vec![is_not(libc::AF_INET)?, is_not(libc::AF_INET6)?];
+    rules.insert(libc::SYS_socket, vec![SeccompRule::new(other_families).map_err(|error| text(&error))?]);
+    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let Ok(machine) = std::env::consts::ARCH.try_into() else { return Ok(false) };
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, machine).map_err(|error| text(&error))?;
+    let program: BpfProgram = filter.try_into().map_err(|error| text(&error))?;
+    apply_filter(&program).map(|()| true).map_err(|error| text(&error))
+}

@@ -1,0 +1,150 @@
+//! Who asks, and what becomes of good and bad answers.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+use packets_tests::{Lan, Reply, Server};
+
+use super::*;
+
+#[test]
+fn ours_to_ours() {
+    let Some(lan) = Lan::of(2) else { return };
+    let published = Published::new(3 << 20, NOWHERE);
+    let (asker, giver) = (host(&lan, 1, &published.index()), host(&lan, 2, &published.index()));
+    published.cache_on(&giver);
+    let serving = Serving::begin(&giver, 1);
+    let output = asker.run(&["--verbose", "install", "thing"]).ok();
+    assert!(output.stderr.contains("thing: fetched from lan"), "{output}");
+    assert_eq!(asker.launch("usr/bin/thing", &[]), "thing 1\n");
+    wait_until(|| serving.status()["bytes"] == published.bytes.len() as u64);
+    let memory = asker.read("var/lib/packets/lan.json");
+    assert!(memory.contains("10.77.0.2:1333"), "{memory}");
+    // Asked by itself the next time, without a broadcast.
+    asker.run(&["remove", "thing"]).ok();
+    asker.run(&["cache", "clean", "--packages"]).ok();
+    asker.run(&["install", "thing"]).ok();
+}
+
+#[test]
+fn without_being_told_so_a_root_says_nothing_and_no_lan_says_nothing() {
+    let Some(lan) = Lan::of(2) else { return };
+    let published = Published::new(1000, NOWHERE);
+    let asker = host(&lan, 1, &published.index());
+    let listener = lan.on(2, || UdpSocket::bind("0.0.0.0:1333").unwrap());
+    asker.run(&["--no-lan", "install", "thing"]).fails(4);
+    asker.put("etc/packets/config.toml", PLAIN);
+    asker.run(&["install", "thing"]).fails(4);
+    assert_eq!(heard(&listener, Duration::from_millis(300)), None);
+    asker.put("etc/packets/config.toml", CONFIG);
+    asker.run(&["install", "thing"]).fails(4);
+    assert!(heard(&listener, Duration::from_secs(2)).is_some(), "told so, it asks");
+}
+
+#[test]
+fn nobody_there_costs_nothing_after_a_while() {
+    let Some(lan) = Lan::of(1) else { return };
+    let mirror = lan.on(1, Server::start);
+    let published = Published::new(1000, &mirror.url(""));
+    mirror.set(&format!("/{}", published.name), Reply::Bytes(published.bytes.clone()));
+    let asker = host(&lan, 1, &published.index());
+    for _ in 0..8 {
+        asker.run(&["install", "thing"]).ok();
+        asker.run(&["remove", "thing"]).ok();
+        asker.run(&["cache", "clean", "--packages"]).ok();
+    }
+    let memory: serde_json::Value = serde_json::from_str(&asker.read("var/lib/packets/lan.json")).unwrap();
+    assert_eq!(memory["networks"]["eth0 10.77.0.0/24"]["quiet"], 8, "{memory}");
+    asker.run(&["install", "thing"]).ok();
+}
+
+/// A peer that answers every question of version 2 with yes, and then does this with the connection.
+fn peer(lan: &Lan, number: u8, serve: impl Fn(&mut std::net::TcpStream) + Send + 'static) {
+    let (questions, files) =
+        lan.on(number, || (UdpSocket::bind("0.0.0.0:1333").unwrap(), TcpListener::bind("0.0.0.0:9123").unwrap()));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = questions.recv_from(&mut buffer) {
+            if buffer.starts_with(b"P2?") && length > 20 {
+                let mut answer = b"P2!".to_vec();
+                answer.extend(&buffer[3..19]);
+                answer.extend([7; 8]);
+                answer.extend(9123_u16.to_be_bytes());
+                answer.extend(vec![0x80; usize::from(buffer[19]).div_ceil(8)]);
+                let _ = questions.send_to(&answer, from);
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for mut stream in files.incoming().flatten() {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request);
+            serve(&mut stream);
+        }
+    });
+}
+
+/// Installs where the only peer behaves like that, and the mirror is good.
+fn survives(serve: impl Fn(&mut std::net::TcpStream, &[u8]) + Send + 'static) -> Option<packets_tests::Output> {
+    let lan = Lan::of(2)?;
+    let mirror = lan.on(1, Server::start);
+    let published = Published::new(200_000, &mirror.url(""));
+    mirror.set(&format!("/{}", published.name), Reply::Bytes(published.bytes.clone()));
+    let asker = host(&lan, 1, &published.index());
+    let bytes = published.bytes.clone();
+    peer(&lan, 2, move |stream| serve(stream, &bytes));
+    let begun = Instant::now();
+    let output = asker.run(&["install", "thing"]).ok();
+    assert!(begun.elapsed() < SOON, "{output}");
+    assert_eq!(asker.launch("usr/bin/thing", &[]), "thing 1\n");
+    Some(output)
+}
+
+fn head(stream: &mut std::net::TcpStream, length: usize) {
+    let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+}
+
+#[test]
+fn n09_a_peer_that_lies() {
+    let output = survives(|stream, bytes| {
+        head(stream, bytes.len());
+        let _ = stream.write_all(&vec![7; bytes.len()]);
+    });
+    assert!(output.is_none_or(|output| output.stderr.contains("10.77.0.2")), "who lied is told");
+}
+
+#[test]
+fn n10_a_peer_that_is_right_until_nearly_the_end() {
+    let output = survives(|stream, bytes| {
+        head(stream, bytes.len());
+        let _ = stream.write_all(&bytes[..bytes.len() - 1000]);
+        let _ = stream.write_all(&[7; 1000]);
+    });
+    assert!(output.is_none_or(|output| output.stderr.contains("10.77.0.2")), "who lied is told");
+}
+
+#[test]
+fn n12_a_peer_that_never_answers() {
+    survives(|_, _| std::thread::sleep(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_peer_that_vanishes_midway() {
+    let output = survives(|stream, bytes| {
+        head(stream, bytes.len());
+        let _ = stream.write_all(&bytes[..bytes.len() / 2]);
+    });
+    assert!(output.is_none_or(|output| !output.stderr.contains("10.77.0.2")), "that it has gone is no news");
+}
+
+#[test]
+fn n13_a_peer_that_redirects_and_one_that_has_nothing_after_all() {
+    for answer in [
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:22/\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let output = survives(move |stream, _| drop(stream.write_all(answer.as_bytes())));
+        assert!(output.is_none_or(|output| !output.stderr.contains("10.77.0.2")), "a miss prints nothing");
+    }
+}
