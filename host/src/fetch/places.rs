@@ -150,7 +150,8 @@ impl<'a> Places<'a> {
         // The first answer of a place that is not near.
         let mut held: Option<(usize, Given)> = None;
         let answer = loop {
-            while let Some(place) = self.best_of_idle_source(&asked) {
+            // Who is held has answered, and is not asked once more.
+            while let Some(place) = self.best_of_idle_source(&with(&asked, held.as_ref().map(|(place, _)| *place))) {
                 self.ask(place, &asked, download, &unwanted);
                 asked.push(place);
                 last_asked = Instant::now();
@@ -173,7 +174,9 @@ impl<'a> Places<'a> {
                 Some(Message::Answered { race, place, outcome }) if race == self.race => {
                     asked.retain(|asked| *asked != place);
                     match outcome {
-                        Ok(given) if self.is_near(place) => break Some(self.answer(place, given)),
+                        Ok(given) if self.is_near(place) || !self.waits_for_near(&asked) => {
+                            break Some(self.answer(place, given));
+                        }
                         Ok(given) => held = held.or(Some((place, given))),
                         Err(error) => self.failed(place, error.into()),
                     }
@@ -405,6 +408,10 @@ impl<'a> Places<'a> {
             false => error,
         }
     }
+}
+
+fn with(asked: &[usize], held: Option<usize>) -> Vec<usize> {
+    asked.iter().copied().chain(held).collect()
 }
 
 /// The places of a source, at most [`MAX_CANDIDATES`], until `found` says false.

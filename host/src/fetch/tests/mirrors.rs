@@ -334,3 +334,39 @@ fn no_more_transfers_from_one_host_than_it_can_bear() {
     });
     assert_eq!(most.load(Ordering::SeqCst), 3, "as many as may be, and no more");
 }
+
+/// A near source that finds nothing, and takes so long for that.
+#[derive(Debug)]
+struct Near(Duration);
+
+impl FetchSource for Near {
+    fn name(&self) -> &'static str {
+        "near"
+    }
+    fn claims(&self, _: &str) -> bool {
+        false
+    }
+    fn is_near(&self) -> bool {
+        true
+    }
+    fn find(&self, _: &Wanted, _: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        std::thread::sleep(self.0);
+        Ok(())
+    }
+    fn open(&self, _: &Candidate, _: u64) -> Result<Opened, FetchError> {
+        Err(FetchError::new(FetchErrorKind::NotFound, "nothing is here"))
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_near_sources_is_asked_for_once() {
+    for pause in [Duration::ZERO, Duration::from_millis(30), Duration::from_secs(2)] {
+        let mut bench = Bench::new(&[("fake:a", Behaviour::Whole(good()))]);
+        bench.limits.per_host = 1;
+        let fetcher = bench.fetcher_of(vec![Arc::new(Near(pause)), bench.fake.clone()]);
+        let begun = Instant::now();
+        assert_eq!(content(&fetcher.fetch(&want(&["fake:a"])).unwrap()), good());
+        assert!(begun.elapsed() < Duration::from_millis(1500), "the wait is bounded");
+        assert_eq!(bench.openings(), ["a@0"], "{pause:?}");
+    }
+}
