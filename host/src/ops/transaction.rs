@@ -112,7 +112,7 @@ impl<'a> Transaction<'a> {
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
             kept: committed.kept().to_vec(),
             committed: true,
-            unneeded: unneeded_after(&plan, storage.as_ref())?,
+            unneeded: unneeded_after(&plan, installed),
             took: started.elapsed(),
             plan,
         })
@@ -235,13 +235,15 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// After a removal: what came along and is needed by nothing any more.
-fn unneeded_after(plan: &Plan, storage: &dyn Storage) -> Result<Vec<PackageName>> {
+/// After a removal: what came along and is needed by nothing any more. By what is known already: what has happened
+/// must not end with an error.
+fn unneeded_after(plan: &Plan, installed: &[InstalledPackage]) -> Vec<PackageName> {
     if plan.removals().is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let installed = storage.installed()?;
-    Ok(plan::unneeded(&installed).into_iter().cloned().collect())
+    let goes = |package: &InstalledPackage| plan.removals().iter().any(|gone| gone.name == package.name);
+    let left: Vec<InstalledPackage> = installed.iter().filter(|package| !goes(package)).cloned().collect();
+    plan::unneeded(&left).into_iter().cloned().collect()
 }
 
 /// What will be on record of each staged package: for one from an index, its row's
