@@ -146,16 +146,24 @@ fn n08_the_last_place_that_is_asked_and_the_first_that_is_not() {
     }
 }
 
+/// The places that were asked, where one of them gives so many bytes a second.
+fn asked_beside_a_slow_one(speed: usize) -> Vec<String> {
+    let mut bench = Bench::new(&[("fake:slow", slow(speed)), ("fake:good", Behaviour::Whole(good()))]);
+    bench.limits.unhurried = Speed { least: 900_000, window: Duration::from_millis(20) };
+    bench.limits.slowest = Speed { least: 1000, window: Duration::from_millis(20) };
+    assert_eq!(content(&bench.fetch(&want(&["fake:slow", "fake:good"])).unwrap()), good());
+    bench.openings()
+}
+
 #[test]
 fn n22_a_slow_place_gives_way_as_long_as_there_is_another() {
     for (speed, gives_way) in [(200_000, true), (4_000_000, false)] {
-        let mut bench = Bench::new(&[("fake:slow", slow(speed)), ("fake:good", Behaviour::Whole(good()))]);
-        bench.limits.unhurried = Speed { least: 900_000, window: Duration::from_millis(20) };
-        bench.limits.slowest = Speed { least: 1000, window: Duration::from_millis(20) };
-        assert_eq!(content(&bench.fetch(&want(&["fake:slow", "fake:good"])).unwrap()), good());
-        assert_eq!(bench.openings().len() == 2, gives_way, "{:?}", bench.openings());
+        // On a machine that is busy the other one may be found too late, or a window be cut short.
+        let mut openings = (0..5).map(|_| asked_beside_a_slow_one(speed));
+        let found = openings.find(|openings| (openings.len() == 2) == gives_way);
+        let found = found.unwrap_or_else(|| panic!("{speed} bytes a second, gives way: {gives_way}"));
         if gives_way {
-            assert_ne!(bench.openings()[1], "good@0", "what came is continued");
+            assert_ne!(found[1], "good@0", "what came is continued");
         }
     }
 }
