@@ -4,7 +4,7 @@
 
 mod support;
 
-use packets_plugin_api::storage::{StorageErrorKind, StorageFormat};
+use packets_plugin_api::storage::{IndexEntry, StorageErrorKind, StorageFormat};
 use rusqlite::Connection;
 use support::{FORMAT, INDEX_V1, database, entry, whole};
 
@@ -137,4 +137,16 @@ fn a_link_in_the_place_of_the_new_file_is_refused() {
     std::os::unix::fs::symlink(home.path().join("elsewhere"), &file).unwrap();
     assert!(FORMAT.write_index(&file, &[entry("a")]).is_err());
     assert!(!home.path().join("elsewhere").exists());
+}
+
+#[test]
+fn an_alias_that_is_the_name_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("index.db");
+    let same = IndexEntry { alias: Some("tool".parse().unwrap()), ..entry("tool") };
+    FORMAT.write_index(&file, &[same]).unwrap();
+    FORMAT.verify_index(&file).unwrap();
+    let found = FORMAT.open_index(&file).unwrap().search(&["tool".to_owned()]).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].alias, None);
 }

@@ -16,7 +16,8 @@ const ROWS: &str = "SELECT realname, name, version, description FROM packages";
 
 /// One package: all that a search shows.
 fn line(name: &PackageName, alias: Option<&PackageName>, version: &str, description: &str) -> String {
-    let alias = alias.map_or("", PackageName::as_str);
+    // An alias that is the name is none, as it is read from a row.
+    let alias = alias.filter(|alias| *alias != name).map_or("", PackageName::as_str);
     // What is between the lines stands in none of them.
     let description = description.replace(['\t', '\n'], " ");
     format!("{name}\t{alias}\t{version}\t{description}\n")
