@@ -85,3 +85,8 @@ fn c16_remove() {
 fn c16_c09_a_disk_that_is_full() {
     with_mounts(|| sweep(&tool::scene_upgrade(), Act::Fail(Errno::ENOSPC), "ENOSPC", 24));
 }
+
+#[test]
+fn c16_c12_remove_that_fails() {
+    with_mounts(|| sweep(&tool::scene_remove(), Act::Fail(Errno::EIO), "EIO", 24));
+}

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::{self, Folder, Rename, Stat};
+use packets_plugin_api::relpath::RelPath;
 
 use super::{Area, layers, sync};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -26,6 +27,16 @@ pub(super) struct Applier<'a> {
     open: HashMap<usize, Arc<Folder>>,
     /// Folders in which names can change.
     free: BTreeSet<usize>,
+    /// On the way back: the folders that stand where ones that cannot be moved stood.
+    stand_ins: HashMap<RelPath, StandIn>,
+}
+
+/// Two folders, each by its file system and inode.
+struct StandIn {
+    /// The one that stood there, and is no more.
+    stood: (u64, u64),
+    /// The one that came back in its stead.
+    stands: (u64, u64),
 }
 
 /// What stands at a folder's path.
@@ -43,7 +54,7 @@ type Seen = Option<(Arc<Folder>, Stat)>;
 
 impl<'a> Applier<'a> {
     pub(super) fn new(root: &'a Folder, folders: &'a [FolderId]) -> Self {
-        Self { root, folders, open: HashMap::new(), free: BTreeSet::new() }
+        Self { root, folders, open: HashMap::new(), free: BTreeSet::new(), stand_ins: HashMap::new() }
     }
 
     /// Everything as it will be.
@@ -53,6 +64,7 @@ impl<'a> Applier<'a> {
 
     /// Everything as it was.
     pub(super) fn back(&mut self, steps: &[Step]) -> Result<()> {
+        self.stand_ins = stand_ins(self.folders, steps);
         steps.iter().rev().try_for_each(|step| self.step(&step.reversed()))
     }
 
@@ -341,7 +353,8 @@ impl<'a> Applier<'a> {
             Err(error) => return Err(error).context(|| self.cannot_look(at)),
         };
         let stat = folder.stat_self().context(|| self.cannot_look(at))?;
-        if (stat.device, stat.inode) != (id.device, id.inode) {
+        let found = (stat.device, stat.inode);
+        if found != (id.device, id.inode) && !self.is_stand_in(id, found) {
             return Ok(Place::Another);
         }
         if self.open.len() >= MOST_OPEN {
@@ -350,6 +363,11 @@ impl<'a> Applier<'a> {
         let folder = Arc::new(folder);
         self.open.insert(at, folder.clone());
         Ok(Place::Here(folder))
+    }
+
+    /// Whether this folder came back in the stead of that one, which could not be moved.
+    fn is_stand_in(&self, id: &FolderId, found: (u64, u64)) -> bool {
+        self.stand_ins.get(&id.path).is_some_and(|it| it.stood == (id.device, id.inode) && it.stands == found)
     }
 
     fn shown(&self, spot: &Spot) -> String {
@@ -374,6 +392,18 @@ impl<'a> Applier<'a> {
         Error::storage(format!("{} was changed by someone else meanwhile", self.shown(spot)))
             .caused_by("what stands there is neither what was there before nor what belongs there")
     }
+}
+
+/// The folders that come back in the stead of others: steps that were carried out before those went are taken back
+/// in them.
+fn stand_ins(folders: &[FolderId], steps: &[Step]) -> HashMap<RelPath, StandIn> {
+    let stand_in = |put: &Put| {
+        let (stood, stands) = (&put.stuck.as_ref()?.standing, put.before.as_ref()?);
+        let path = folders[put.at.folder].path.child(&put.at.name).ok()?;
+        let number = |standing: &Standing| (standing.device, standing.inode);
+        Some((path, StandIn { stood: number(stood), stands: number(stands) }))
+    };
+    steps.iter().filter_map(Step::as_put).filter_map(stand_in).collect()
 }
 
 fn changed(path: &str) -> Error {
