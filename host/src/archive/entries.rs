@@ -122,13 +122,15 @@ impl<'s, R: Read> Reader<'s, R> {
                 format!("an extension header has {} bytes; at most {} are allowed", head.size, limits::EXTENSION);
             return Err(Error::integrity(message));
         }
-        self.budget.overhead(head.size.next_multiple_of(BLOCK as u64))?;
+        let blocks = head.size.next_multiple_of(BLOCK as u64);
+        self.budget.overhead(blocks)?;
         let mut body = Vec::new();
-        self.body(head.size, |_, bytes| {
+        self.body(blocks, |_, bytes| {
             body.extend_from_slice(bytes);
             Ok(())
         })?;
-        self.pending.add(head.kind, &body)
+        let (body, padding) = body.split_at(head.size as usize);
+        self.pending.add(head.kind, body, padding)
     }
 
     fn entry(&mut self, mut head: Head) -> Result<()> {

@@ -61,16 +61,16 @@ impl Pending {
         self.pax.is_none() && self.name.is_none() && self.link.is_none()
     }
 
-    /// Takes in the body of a header of kind `kind`.
-    pub(super) fn add(&mut self, kind: Kind, body: &[u8]) -> Result<()> {
+    /// Takes in the body of a header of kind `kind`, which has `padding` behind it.
+    pub(super) fn add(&mut self, kind: Kind, body: &[u8], padding: &[u8]) -> Result<()> {
         match kind {
             Kind::Pax if self.is_empty() => self.pax = Some(Pax::parse(body)?),
             Kind::PaxGlobal if self.is_empty() => {
                 only_comments(body)?;
                 self.global = true;
             }
-            Kind::LongName if self.pax.is_none() && self.name.is_none() => self.name = Some(long_text(body)?),
-            Kind::LongLink if self.pax.is_none() && self.link.is_none() => self.link = Some(long_text(body)?),
+            Kind::LongName if self.pax.is_none() && self.name.is_none() => self.name = Some(long_text(body, padding)?),
+            Kind::LongLink if self.pax.is_none() && self.link.is_none() => self.link = Some(long_text(body, padding)?),
             _ => return refuse("an extension header stands before another one that says the same or overrides it"),
         }
         Ok(())
@@ -105,8 +105,10 @@ fn shown(name: &[u8]) -> String {
 }
 
 /// The body of a GNU long name: a text with one NUL behind it, at which some readers end it and others by its size.
-fn long_text(body: &[u8]) -> Result<Vec<u8>> {
-    match body.strip_suffix(&[0]) {
+/// Perl's Archive::Tar writes none; then the padding has to be that.
+fn long_text(body: &[u8], padding: &[u8]) -> Result<Vec<u8>> {
+    let is_padded = padding.iter().all(|byte| *byte == 0);
+    match body.strip_suffix(&[0]).or(Some(body).filter(|_| is_padded)) {
         Some(text) if !text.is_empty() && !text.contains(&0) => Ok(text.to_vec()),
         _ => refuse("a GNU long name is empty, or does not end with its only NUL"),
     }

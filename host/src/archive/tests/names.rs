@@ -123,6 +123,20 @@ fn a08_nul_in_names() {
 }
 
 #[test]
+fn a_long_name_without_its_nul_ends_at_its_padding() {
+    let long = |size: usize, body: &[u8]| {
+        good().entry(Head::new(b'L', b"././@LongLink", size as u64).gnu(), body).file("data/y", "")
+    };
+    let whole_block = format!("data/{}/{}", "n".repeat(253), "m".repeat(253));
+    for name in ["data/x", &whole_block] {
+        let lines = accepted("A44", long(name.len(), name.as_bytes()));
+        assert!(lines.iter().any(|line| line.starts_with(&format!("f {name} "))), "{lines:?}");
+    }
+    // Readers that end it at a NUL would see another name.
+    refused("A08 padding", long(6, b"data/x.txt"), "NUL");
+}
+
+#[test]
 fn a09_control_characters() {
     for name in ["data/\n", "data/\u{1b}[2J", "data/\u{202e}gpj.exe", "data/\u{7f}", "data/\r", "data/a\u{200b}"] {
         refused("A09", good().file(name, ""), "control character");

@@ -74,9 +74,17 @@ fn old_formats_and_other_writers() {
     if let Some(tar) = run("python3", &["-c", script], home.path()) {
         assert_eq!(listing(&compress(&tar)).unwrap().1.files, 2, "Python's tarfile");
     }
+    let name = "n".repeat(200);
+    std::fs::write(home.path().join("data").join(&name), "long").unwrap();
+    let script = format!(
+        "my $tar = Archive::Tar->new; $tar->add_files(qw(manifest.toml data/x data/{name})); $tar->write(\\*STDOUT)"
+    );
+    if let Some(tar) = run("perl", &["-MArchive::Tar", "-e", &script], home.path()) {
+        assert_eq!(listing(&compress(&tar)).unwrap().1.files, 3, "Perl's Archive::Tar");
+    }
     let mut builder = tar::Builder::new(Vec::new());
     builder.append_dir_all(".", home.path()).unwrap();
-    assert_eq!(listing(&compress(&builder.into_inner().unwrap())).unwrap().1.files, 2, "the tar crate");
+    assert_eq!(listing(&compress(&builder.into_inner().unwrap())).unwrap().1.files, 3, "the tar crate");
 }
 
 #[test]
