@@ -449,6 +449,12 @@ fn m24_texts_that_the_packages_do_not_say() {
         ("less", "UPDATE texts SET text = substr(text, 1, instr(text, char(10)))"),
         ("more", "INSERT INTO texts VALUES(9, 'ghost' || char(9) || char(9) || '1' || char(9) || char(10))"),
         ("another", "UPDATE texts SET text = replace(text, 'other', 'otter')"),
+        // All is there, but nobody would find "other".
+        (
+            "a line in two parts",
+            "INSERT INTO texts SELECT 9, substr(text, instr(text, 'her')) FROM texts; \
+             UPDATE texts SET text = substr(text, 1, instr(text, 'her') - 1) WHERE part = 1",
+        ),
     ] {
         let error = FORMAT.verify_index(&written(case, sql)).expect_err(case);
         assert_eq!(error.kind, StorageErrorKind::Corrupt, "M24 {case}: {}", whole(&error));

@@ -48,8 +48,9 @@ impl Lines {
         let mut same = true;
         each_part(index, |part| {
             match rest.strip_prefix(part) {
-                Some(after) => rest = after,
-                None => same = false,
+                // A line that is cut in two would be found in neither part, or as another package.
+                Some(after) if part.ends_with('\n') => rest = after,
+                _ => same = false,
             }
             Ok(())
         })?;
