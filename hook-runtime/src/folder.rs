@@ -5,7 +5,7 @@
 //! a path therefore decides at every component, and cannot be led elsewhere by
 //! what a package or another process has put in the way.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,6 +19,12 @@ use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxAt
 
 /// What statfs(2) calls an overlay.
 const OVERLAY: fs::FsWord = 0x794c_7630;
+
+/// The attributes that hold rights beside the mode: POSIX ACLs, of which the mode's bits of the group are but the mask.
+const ACLS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
+
+/// The bytes of an attribute at most, as the kernel has it.
+const MOST_ATTRIBUTE: usize = 64 << 10;
 
 /// Folders inside folders that [`Folder::remove_tree`] follows at most; each costs a handle.
 const MAX_TREE_DEPTH: usize = 512;
@@ -384,6 +390,37 @@ impl Folder {
         Ok(fs::fchown(&self.0, Some(fs::Uid::from_raw(wanted.st_uid)), Some(fs::Gid::from_raw(wanted.st_gid)))?)
     }
 
+    /// Gives this folder the owner, the group, the mode and the ACLs of another.
+    pub fn rights_as(&self, other: &Self) -> io::Result<()> {
+        self.own_as(other)?;
+        let wanted = other.stat_self()?.mode;
+        if self.stat_self()?.mode != wanted {
+            self.set_mode(wanted)?;
+        }
+        for name in ACLS {
+            match (self.attribute(name)?, other.attribute(name)?) {
+                (mine, wanted) if mine == wanted => {}
+                (_, Some(wanted)) => fs::fsetxattr(&self.0, name, &wanted, fs::XattrFlags::empty())?,
+                (_, None) => fs::fremovexattr(&self.0, name)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(&self, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+        use rustix::io::Errno;
+        let mut value = vec![0; MOST_ATTRIBUTE];
+        match fs::fgetxattr(&self.0, name, &mut value[..]) {
+            Ok(length) => {
+                value.truncate(length);
+                Ok(Some(value))
+            }
+            // None; or a file system that has no ACLs.
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Makes the names in this folder durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.0)?)
@@ -508,6 +545,35 @@ mod tests {
         }
         assert!(folder.walk_by_component(&"up/in".parse().unwrap()).is_err());
         assert!(folder.walk(&"deep".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn rights_are_the_mode_and_the_acls() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        for name in ["mine", "like it", "plain"] {
+            folder.make(name, 0o700).unwrap();
+        }
+        let open = |name: &str| folder.open(name).unwrap();
+        // Version 2; the owner rwx, user 7 rwx, the group nothing, the mask rwx, others nothing.
+        let entries: [(u16, u16, u32); 5] =
+            [(1, 7, u32::MAX), (2, 7, 7), (4, 0, u32::MAX), (0x10, 7, u32::MAX), (0x20, 0, u32::MAX)];
+        let mut acl = 2u32.to_le_bytes().to_vec();
+        for (tag, bits, who) in entries {
+            acl.extend([&tag.to_le_bytes()[..], &bits.to_le_bytes(), &who.to_le_bytes()].concat());
+        }
+        let set = |name: &str, which: &CStr| fs::fsetxattr(open(name), which, &acl, fs::XattrFlags::empty());
+        if set("mine", ACLS[0]) == Err(rustix::io::Errno::OPNOTSUPP) {
+            return;
+        }
+        set("like it", ACLS[1]).unwrap();
+        assert_eq!(open("mine").stat_self().unwrap().mode, 0o770, "by its mode the group may do all");
+        open("like it").rights_as(&open("mine")).unwrap();
+        assert_eq!(open("like it").attribute(ACLS[0]).unwrap(), Some(acl));
+        assert_eq!(open("like it").attribute(ACLS[1]).unwrap(), None);
+        open("like it").rights_as(&open("plain")).unwrap();
+        assert_eq!(open("like it").attribute(ACLS[0]).unwrap(), None);
+        assert_eq!(open("like it").stat_self().unwrap().mode, 0o700);
     }
 
     #[test]

@@ -7,13 +7,11 @@ use std::io;
 use packets_hook_runtime::folder::{Folder, Kind, Obstacle, Rename};
 use packets_hook_runtime::limits;
 
-/// Makes a folder with the mode and the owner of another: it may be closed to others, or a daemon's.
+/// Makes a folder with the rights and the owner of another: it may be closed to others, or a daemon's.
 pub(super) fn make_alike(parent: &Folder, name: impl AsRef<OsStr>, other: &Folder) -> io::Result<()> {
     let name = name.as_ref();
     parent.make(name, 0o700)?;
-    let made = parent.open(name)?;
-    made.own_as(other)?;
-    made.set_mode(other.stat_self()?.mode)
+    parent.open(name)?.rights_as(other)
 }
 
 /// Makes `name` in `parent` with the same folders in it as `tree`, and no files.
@@ -67,10 +65,10 @@ fn pour_at(from: &Folder, to: &Folder, depth: usize) -> io::Result<()> {
     }
     for name in folders {
         let inner = from.open(&name)?;
-        if to.stat(&name)?.is_none() {
-            make_alike(to, &name, &inner)?;
-        }
-        pour_at(&inner, &to.open(&name)?, depth + 1)?;
+        let place = to.open_or_make(&name, 0o700)?;
+        pour_at(&inner, &place, depth + 1)?;
+        // Also where it was there: it may have been cut off before it came to that.
+        place.rights_as(&inner)?;
     }
     Ok(())
 }
