@@ -90,3 +90,40 @@ fn c16_c09_a_disk_that_is_full() {
 fn c16_c12_remove_that_fails() {
     with_mounts(|| sweep(&tool::scene_remove(), Act::Fail(Errno::EIO), "EIO", 24));
 }
+
+#[test]
+fn c16_c12_killed_while_it_makes_folders_anew() {
+    with_mounts(|| {
+        let scene = tool::scene_remove();
+        let (stage, mounted) = match layered(&scene) {
+            Ok(layered) => layered,
+            Err(why) => return skip(&why),
+        };
+        let reference = Reference::of(&stage);
+        drop(mounted);
+        for point in 1.. {
+            let (stage, mounted) = layered(&scene).unwrap();
+            // All folders in the package's have gone, and it does not go itself.
+            let mut made = None;
+            let output = stage.run(&mut |call| match (&mut made, call.kind) {
+                (None, _) if call.name == "unlinkat" && call.on.ends_with("/opt/packets/tool") => {
+                    made = Some(0);
+                    Act::Fail(Errno::EIO)
+                }
+                (Some(made), Kind::Changes) => {
+                    *made += 1;
+                    if *made == point { Act::Kill } else { Act::Go }
+                }
+                _ => Act::Go,
+            });
+            let made = made.expect("the package's folder is never removed");
+            recover(stage.environment(), false).unwrap();
+            let verdict = ended(&reference, &stage);
+            assert!(!matches!(verdict, Verdict::Torn(_)), "killed at {point}: {verdict:?}: {output}");
+            drop(mounted);
+            if made < point {
+                return;
+            }
+        }
+    });
+}
