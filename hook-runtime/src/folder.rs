@@ -319,6 +319,22 @@ impl Folder {
         }
     }
 
+    /// Brings `name`, which is no folder, into the upper layer of an overlay: there it has another inode than before,
+    /// where it has several names or the layers lie on several file systems, and would get it by being moved. It is
+    /// done by a second name, `spare` in `other`, that goes at once; whoever may not give one leaves it where it is.
+    pub fn raise(&self, name: impl AsRef<OsStr>, other: &Self, spare: impl AsRef<OsStr>) -> io::Result<()> {
+        use rustix::io::Errno;
+        if fs::fstatfs(&self.0)?.f_type != OVERLAY {
+            return Ok(());
+        }
+        let (name, spare) = (single(name.as_ref())?, single(spare.as_ref())?);
+        match fs::linkat(&self.0, name, &other.0, spare, AtFlags::empty()) {
+            Ok(()) => other.remove_file(spare),
+            Err(Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::XDEV | Errno::OPNOTSUPP | Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes the file or link `name`.
     pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(fs::unlinkat(&self.0, single(name.as_ref())?, AtFlags::empty())?)

@@ -265,3 +265,26 @@ fn c16_a_lower_layer_of_an_overlay() {
     assert!(done.iter().all(|(is_ok, _)| *is_ok), "{done:?}");
     assert!(done[1].1.contains("tool  2"), "{done:?}");
 }
+
+#[test]
+fn c16_files_of_several_names_in_a_lower_layer() {
+    if !is_root() {
+        skip("mounts need root");
+        return;
+    }
+    // In the upper layer, into which they are copied before they move, they are other files.
+    let environment = installed();
+    environment.put("opt/packets/tool/data/own", "the administrator's");
+    for (path, other) in [("opt/packets/tool/data/own", "opt/packets/tool/data/twin"), ("usr/share/doc/tool", "twin")] {
+        fs::hard_link(environment.at(path), environment.at(other)).unwrap();
+    }
+    let folder = release("2").write(&environment.work()).display().to_string();
+    let commands: &[&[&str]] = &[&["install", &folder], &["undo"], &["list"], &["remove", "tool"], &["undo"], &["list"]];
+    let done = on_overlay(&environment, ",redirect_dir=off", commands);
+    if done.is_empty() {
+        skip("there are no overlays here");
+        return;
+    }
+    assert!(done.iter().all(|(is_ok, _)| *is_ok), "{done:?}");
+    assert!(done[2].1.contains("tool  1") && done[5].1.contains("tool  1"), "{done:?}");
+}

@@ -10,6 +10,7 @@ use packets_plugin_api::relpath::RelPath;
 use super::{Area, layers};
 use crate::error::{Context, Error, Result};
 use crate::journal::{FolderId, Kind, Put, Spot, Standing, Step, Stuck};
+use crate::target::is_no_folder;
 
 /// See the module. Nothing on the target changes by it.
 pub(super) struct Draft<'a> {
@@ -147,13 +148,40 @@ impl<'a> Draft<'a> {
 
     /// Something comes to `at`, and what stood there goes.
     pub(super) fn put(&mut self, mut put: Put) -> Result<()> {
-        if put.before.as_ref().is_some_and(|before| before.kind == Kind::Folder) {
+        if let Some(before) = &put.before {
             let path = self.folders[put.at.folder].path.child(&put.at.name)?;
-            self.replace_stuck(&mut put, &path).context(|| format!("cannot move {}", path.absolute()))?;
+            let named = || format!("cannot move {}", path.absolute());
+            match before.kind {
+                Kind::Folder => self.replace_stuck(&mut put, &path).context(named)?,
+                _ => put.before = Some(self.raised(before, &path).context(named)?),
+            }
         }
         self.taken.insert(put.at.clone());
         self.steps.push(Step::Put(put));
         Ok(())
+    }
+
+    /// What stands at `path` and is no folder, as it will be when it is moved.
+    fn raised(&mut self, before: &Standing, path: &RelPath) -> io::Result<Standing> {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(before.clone()) };
+        let parent = match self.on_disk(&above) {
+            Err(error) if is_no_folder(&error) => return Ok(before.clone()),
+            opened => opened?,
+        };
+        self.raise(&parent, name, path)?;
+        let now = standing(&parent, name)?.map(|now| Standing { content: before.content.clone(), ..now });
+        // Anything else was changed meanwhile: the check will say so.
+        let same = |now: &Standing| {
+            let moved = (before.device, before.inode);
+            *before == Standing { device: moved.0, inode: moved.1, ..now.clone() }
+        };
+        Ok(now.filter(same).unwrap_or_else(|| before.clone()))
+    }
+
+    /// Sees to it that `name` in `folder`, which stands at `path`, is the same thing after it was moved.
+    pub(super) fn raise(&mut self, folder: &Folder, name: &str, path: &RelPath) -> io::Result<()> {
+        let place = self.area.place_for(path)?;
+        folder.raise(name, &place.folder, self.area.new_name())
     }
 
     /// Where the folder that goes cannot be moved, another one goes in its stead.

@@ -327,6 +327,7 @@ fn carry(
     if other_mount || draft.is_taken(&to) || to_folder.stat(&to.name).context(named)?.is_some() {
         return Ok(false);
     }
+    draft.raise(&from_folder, name, at).context(named)?;
     let Some(what) = standing(&from_folder, name).context(named)? else { return Ok(false) };
     let folder = draft.standing_folder(&from_folder, at.join(&above)?).context(named)?;
     draft.carry(Spot { folder, name: name.to_owned() }, to, what);

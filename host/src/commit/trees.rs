@@ -158,7 +158,10 @@ fn carry(
     let from_folder = goes.walk(&parent).context(named)?;
     // Files come to where they are carried from, folders are there.
     let what = match standing(&from_folder, name).context(named)? {
-        None => standing(&old_folder, name).context(named)?,
+        None => {
+            draft.raise(&old_folder, name, &arriving.folder).context(named)?;
+            standing(&old_folder, name).context(named)?
+        }
         there => there,
     };
     let Some(what) = what else { return Ok(None) };
