@@ -129,3 +129,59 @@ fn state_size(entries: u64) -> &'static str {
         "its packager can state installed_size in manifest.toml"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn budget(compressed: u64, installed_size: Option<u64>) -> Budget {
+        Budget::new(Bounds { compressed, installed_size, available: None })
+    }
+
+    #[test]
+    fn a66_entries_up_to_a_bound() {
+        for (installed_size, most) in [(None, ENTRIES), (Some(0), ENTRIES_DECLARED)] {
+            let mut budget = budget(1 << 30, installed_size);
+            (0..most).for_each(|_| budget.entry(0).unwrap());
+            let error = budget.entry(0).unwrap_err();
+            assert!(error.to_string().contains(&format!("more than {most} entries")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a58_a59_contents_up_to_a_bound() {
+        let size = 80 << 20;
+        for (compressed, installed_size, most) in [
+            (1 << 20, None, RATIO << 20),
+            (1, None, RATIO_FLOOR),
+            (0, None, RATIO_FLOOR),
+            (1, Some(0), DECLARED_SLACK),
+            (1, Some(size), size + size / 8 + DECLARED_SLACK),
+        ] {
+            budget(compressed, installed_size).entry(most).unwrap();
+            let error = budget(compressed, installed_size).entry(most + 1).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Integrity, "{compressed} {installed_size:?}: {error}");
+            assert!(error.to_string().contains("unpacks to more than"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a51_overhead_up_to_a_bound() {
+        for entries in [0, 1, 1000] {
+            let most = OVERHEAD + entries * OVERHEAD_PER_ENTRY;
+            let mut budget = budget(1 << 30, Some(0));
+            (0..entries).for_each(|_| budget.entry(0).unwrap());
+            budget.overhead(most).unwrap();
+            let error = budget.overhead(1).unwrap_err();
+            assert!(error.to_string().contains("consists of headers"), "{entries} entries: {error}");
+        }
+    }
+
+    #[test]
+    fn a57_room_up_to_a_bound() {
+        let bounds = Bounds { compressed: 1 << 20, installed_size: None, available: Some(1000) };
+        Budget::new(bounds).entry(1000).unwrap();
+        assert_eq!(Budget::new(bounds).entry(1001).unwrap_err().kind(), ErrorKind::Storage);
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
 
+mod bounds;
 pub(crate) mod builder;
 mod corpus;
 mod ends;
