@@ -177,6 +177,7 @@ fn n17_heads_without_an_end() {
     let long = format!("X: {}\r\n", "y".repeat(1 << 20));
     world.both("10,000 headers", raw(&many, &world.package), &[4]);
     world.both("a header of a mebibyte", raw(&long, &world.package), &[4]);
+    assert_eq!(world.bad.asked().len(), 4, "who breaks the bounds is not asked again");
     world.both("headers without an end", Reply::RawForEver(b"HTTP/1.1 200 OK\r\nX: y\r\n".repeat(100)), &[4]);
     world.both("a line without an end", Reply::RawForEver(vec![b'y'; 10_000]), &[4]);
     world.both("HTTP/0.9", Reply::Raw(world.package.clone()), &[4]);

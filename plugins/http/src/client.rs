@@ -73,8 +73,18 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 
 /// Whether it was TLS that refused: another try will not be better.
 pub(crate) fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    stands_behind(error, |error| error.is::<rustls::Error>())
+}
+
+/// Whether the head of the reply broke the bounds: it will do so again (N17). A head that is broken in another
+/// way may be what is left of the reply before it (N19), and is asked for once more.
+pub(crate) fn is_too_large(error: &(dyn StdError + 'static)) -> bool {
+    stands_behind(error, |error| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large))
+}
+
+fn stands_behind(error: &(dyn StdError + 'static), is_it: impl Fn(&(dyn StdError + 'static)) -> bool + Copy) -> bool {
     // An io::Error stands for the error that it holds, whose own source it then gives as its.
     let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     let next = held.map(|held| held as &(dyn StdError + 'static)).or_else(|| error.source());
-    error.is::<rustls::Error>() || next.is_some_and(is_tls)
+    is_it(error) || next.is_some_and(|next| stands_behind(next, is_it))
 }

@@ -109,7 +109,8 @@ impl HttpSource {
         }
         request.send().map_err(|error| {
             let refused = client::is_tls(&error);
-            let kind = if refused { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
+            let is_final = refused || client::is_too_large(&error);
+            let kind = if is_final { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
             let message = format!("cannot reach {}", location::shown(url));
             match &connector.without_roots {
                 Some(problem) if refused => FetchError::new(kind, message).because(problem.as_str()),

@@ -378,12 +378,12 @@ fn n17_as_many_and_as_large_headers_as_fit_are_no_error() {
     let with = |headers: &str| Server::saying(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 1\r\n\r\nx"));
     let fits = with(&headers(MAX_HEADERS - 1));
     assert_eq!(get(&source(), &fits.url("/"), 0).unwrap().unwrap(), b"x");
-    assert_eq!(refusal(&source(), &with(&headers(MAX_HEADERS)).url("/"), 0), Unreachable);
+    assert_eq!(refusal(&source(), &with(&headers(MAX_HEADERS)).url("/"), 0), Protocol, "and it will be so again");
 
     let line = |length: usize| format!("X: {}\r\n", "y".repeat(length));
     let fits = with(&line(MAX_HEAD - 1000));
     assert_eq!(get(&source(), &fits.url("/"), 0).unwrap().unwrap(), b"x");
-    assert_eq!(refusal(&source(), &with(&line(2 * MAX_HEAD)).url("/"), 0), Unreachable);
+    assert_eq!(refusal(&source(), &with(&line(2 * MAX_HEAD)).url("/"), 0), Protocol);
 }
 
 #[test]
@@ -394,6 +394,13 @@ fn n17_bombs_of_headers_are_errors() {
         format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 1\r\n\r\nx"),
         format!("HTTP/1.1 200 OK\r\n{long}Content-Length: 1\r\n\r\nx"),
         format!("HTTP/1.1 200 {}\r\n\r\n", "y".repeat(1 << 20)),
+    ] {
+        let server = Server::saying(bad.clone());
+        let error = source().open(&at(server.url("/x")), 0).unwrap_err();
+        assert_eq!(error.kind, Protocol, "{}", text(&error));
+        assert!(text(&error).contains(&server.url("/x")) && text(&error).contains("too large"), "{}", text(&error));
+    }
+    for bad in [
         "x".to_owned(),
         "<html>HTTP/0.9</html>\r\n\r\n".to_owned(),
         "HTTP/2.0 200 OK\r\n\r\n".to_owned(),
