@@ -1,6 +1,7 @@
 //! Networks and servers, good and bad: real ones, and one that does what it is told.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
+mod at_once;
 mod hostile;
 mod mirrors;
 mod resume;

@@ -31,6 +31,6 @@ pub use package::Package;
 pub use program::{fixtures, program, workspace};
 pub use random::Random;
 pub use real_server::RealServer;
-pub use server::{Asked, Reply, Server};
+pub use server::{Asked, Gate, Reply, Server};
 pub use skip::{as_somebody, is_root, on_path, openat2_can_be_refused, skip};
 pub use snapshot::{Snapshot, Standing};

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::bytes::hash;
@@ -31,8 +31,41 @@ pub enum Reply {
     RawForEver(Vec<u8>),
     /// 200 with these bytes in pieces of this size, with a pause before each.
     Drip(Vec<u8>, usize, Duration),
+    /// 200 with these bytes, once the gate is open.
+    Held(Vec<u8>, Gate),
     /// One after the other; the last one stays.
     Each(Vec<Reply>),
+}
+
+/// Where replies wait, of one server or several.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<(Mutex<Waiting>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    count: usize,
+    is_open: bool,
+}
+
+impl Gate {
+    /// How many replies have come here.
+    pub fn count(&self) -> usize {
+        self.0.0.lock().unwrap().count
+    }
+
+    /// Lets them go, and all that come later.
+    pub fn open(&self) {
+        self.0.0.lock().unwrap().is_open = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut waiting = self.0.0.lock().unwrap();
+        waiting.count += 1;
+        while !waiting.is_open {
+            waiting = self.0.1.wait(waiting).unwrap();
+        }
+    }
 }
 
 /// A request.
@@ -192,6 +225,10 @@ fn send(mut stream: TcpStream, reply: Reply, asked: &Asked) -> std::io::Result<(
                 stream.write_all(piece)?;
             }
             Ok(())
+        }
+        Reply::Held(bytes, gate) => {
+            gate.pass();
+            send(stream, Reply::Bytes(bytes), asked)
         }
         Reply::Each(_) => Ok(()),
     }

@@ -272,6 +272,34 @@ fn m06_m14_nothing_larger_than_the_limit_is_fetched() {
 }
 
 #[test]
+fn the_bounds_of_a_fetcher_are_the_constants() {
+    let Limits {
+        package,
+        index,
+        search_time,
+        near_search,
+        near_answer,
+        patience,
+        unhurried,
+        slowest,
+        per_host,
+        tries,
+        progress,
+        first_pause,
+        longest_pause,
+        retry_after,
+        retry_time,
+    } = Limits::default();
+    assert_eq!((package, index), (limits::MAX_PACKAGE_SIZE, limits::MAX_INDEX_SIZE));
+    assert_eq!((search_time, near_search), (limits::SEARCH_TIME, limits::NEAR_SEARCH));
+    assert_eq!((near_answer, patience), (limits::NEAR_ANSWER, limits::PATIENCE));
+    assert_eq!((unhurried, slowest), (limits::UNHURRIED, limits::SLOWEST));
+    assert_eq!((per_host, tries, progress), (limits::TRANSFERS_PER_HOST, limits::TRIES, limits::PROGRESS));
+    assert_eq!((first_pause, longest_pause), (limits::FIRST_PAUSE, limits::LONGEST_PAUSE));
+    assert_eq!((retry_after, retry_time), (limits::LONGEST_RETRY_AFTER, limits::RETRY_TIME));
+}
+
+#[test]
 fn n20_a_web_page_is_called_one() {
     let page = b"<!DOCTYPE html><title>Log in</title>".to_vec();
     for behaviour in [Behaviour::Whole(page.clone()), Behaviour::Unannounced(page)] {
@@ -413,6 +441,24 @@ fn m20_a_package_file_that_others_may_change_is_copied() {
         assert_eq!((content(&fetched), fetched.size()), (good(), good().len() as u64));
     }
     assert_eq!(local(File::open(home.path()).unwrap(), "x").unwrap_err().kind(), ErrorKind::Request);
+}
+
+#[test]
+fn m06_a_given_file_as_large_as_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("given.tar.zst");
+    // Holes: nothing is written, and nothing is read yet.
+    let file = File::options().write(true).create(true).truncate(true).open(&path).unwrap();
+    for (size, fits) in [(limits::MAX_PACKAGE_SIZE, true), (limits::MAX_PACKAGE_SIZE + 1, false)] {
+        file.set_len(size).unwrap();
+        match local(File::open(&path).unwrap(), "given") {
+            Ok(fetched) => assert!(fits && fetched.size() == size),
+            Err(error) => {
+                assert!(!fits && error.kind() == ErrorKind::Request, "{error}");
+                assert!(error.to_string().contains("larger than 17179869184 bytes"), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
