@@ -407,6 +407,93 @@ fn m28_volumes() {
     assert_eq!(FORMAT.open_index(&file).unwrap_err().kind, StorageErrorKind::Limit, "M28 a file of a gigabyte");
 }
 
+/// The row `a` of an index, with these columns changed, is read by all that reads it.
+fn good_row(folder: &Path, case: &str, change: &str) -> IndexEntry {
+    let ours = "ALTER TABLE packages ADD COLUMN requires TEXT; ALTER TABLE packages ADD COLUMN conflicts TEXT;
+        ALTER TABLE packages ADD COLUMN provides TEXT; ALTER TABLE packages ADD COLUMN arch TEXT;";
+    let file = folder.join("good.db");
+    let _ = fs::remove_file(&file);
+    database(folder, "good.db", &format!("{INDEX_V1}{}{ours}", index_row("a")));
+    run(&file, &format!("UPDATE packages SET {change};"));
+    FORMAT.verify_index(&file).unwrap_or_else(|error| panic!("{case}: {}", whole(&error)));
+    FORMAT.open_index(&file).unwrap().package(&"a".parse().unwrap()).unwrap().unwrap()
+}
+
+/// `count` times `"y"` as a list in JSON.
+fn json_list(count: usize) -> String {
+    format!("[{}]", vec!["\"y\""; count].join(","))
+}
+
+#[test]
+fn m28_what_just_fits_and_what_does_not() {
+    let home = tempfile::tempdir().unwrap();
+    let row = |case: &str, change: &dyn Fn(usize) -> String, most: usize, part: &str| {
+        let found = good_row(home.path(), case, &change(most));
+        let text = whole(&bad_row(home.path(), case, &change(most + 1)));
+        assert!(text.contains("the row \"a\"") && text.contains(part), "{case}: {text}");
+        found
+    };
+    let text = |column: &'static str| move |count: usize| format!("{column} = printf('%.{count}c', 'x')");
+    let list = |column: &'static str| move |count: usize| format!("{column} = '{}'", json_list(count));
+    let found = row("description", &text("description"), 64 << 10, "65536 bytes");
+    assert_eq!(found.description.len(), 64 << 10);
+    row("mirror", &text("mirrors"), 2048, "not an address");
+    let mirrors = |count: usize| format!("mirrors = '{}'", vec!["y"; count].join(" "));
+    assert_eq!(row("mirrors", &mirrors, 64, "64").mirrors.len(), 64);
+    let names = |count: usize| format!("dependencies = '{}'", vec!["y"; count].join(" "));
+    assert_eq!(row("dependencies", &names, 4096, "4096").requires.len(), 4096);
+    assert_eq!(row("requires", &list("requires"), 4096, "4096").requires.len(), 4096);
+    assert_eq!(row("provides", &list("provides"), 4096, "4096").provides.len(), 4096);
+    assert_eq!(row("arch", &text("arch"), 32, "not the name of a machine").arch.map(|arch| arch.len()), Some(32));
+}
+
+#[test]
+fn m28_a_file_as_large_as_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    let file = sample(home.path());
+    // Holes behind the last page: SQLite looks at none of them.
+    let grown = fs::File::options().write(true).open(&file).unwrap();
+    grown.set_len(1 << 30).unwrap();
+    FORMAT.open_index(&file).unwrap_or_else(|error| panic!("M28: {}", whole(&error)));
+    grown.set_len((1 << 30) + 1).unwrap();
+    let error = FORMAT.open_index(&file).unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Limit);
+    assert!(whole(&error).contains("at most 1073741824"), "{}", whole(&error));
+}
+
+#[test]
+fn m28_a_value_as_large_as_sqlite_gives() {
+    let home = tempfile::tempdir().unwrap();
+    let with = |length: usize| {
+        let text = whole(&bad_row(home.path(), "M28", &format!("description = printf('%.{length}c', 'x')")));
+        text.contains("description: longer than 65536 bytes")
+    };
+    // Of a row within the bound the value is read and judged, and of a larger one nothing is read at all.
+    assert!(with(1 << 20));
+    assert!(!with((1 << 20) + 1));
+}
+
+#[test]
+fn m24_schemas_as_large_as_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    // The table, its look-up table, the counter of AUTOINCREMENT, and SQLite's own table of all these.
+    let objects = |count: usize| (4..count).map(|n| format!("CREATE INDEX i{n} ON packages(name);")).collect();
+    let columns = |count: usize| (9..count).map(|n| format!("ALTER TABLE packages ADD COLUMN c{n};")).collect();
+    // As SQLite keeps the statement: without the semicolon.
+    let bytes = |length: usize| {
+        let more = length - (INDEX_V1.len() - 1);
+        format!("DROP TABLE packages; {}", INDEX_V1.replace("(name TEXT", &format!("(name{} TEXT", " ".repeat(more))))
+    };
+    let check = |case: &str, most: usize, with: &dyn Fn(usize) -> String| {
+        let file = |count| database(home.path(), &format!("{case} {count}"), &format!("{INDEX_V1}{}", with(count)));
+        FORMAT.verify_index(&file(most)).unwrap_or_else(|error| panic!("M24 {most} {case}: {}", whole(&error)));
+        refused(&format!("M24 {} {case}", most + 1), &file(most + 1));
+    };
+    check("objects", 24, &objects);
+    check("columns", 64, &columns);
+    check("bytes of a statement", 16 << 10, &bytes);
+}
+
 #[test]
 fn m24_names_that_the_packages_do_not_say() {
     let home = tempfile::tempdir().unwrap();
@@ -487,8 +574,12 @@ fn an_index_without_the_table_of_names_is_looked_through() {
 fn m33_a_name_that_everybody_answers_to() {
     let home = tempfile::tempdir().unwrap();
     let named = |at: usize| IndexEntry { alias: Some("all".parse().unwrap()), ..entry(&format!("p{at}")) };
-    let file = home.path().join("index.db");
-    FORMAT.write_index(&file, &(0..4097).map(named).collect::<Vec<_>>()).unwrap();
-    let error = FORMAT.open_index(&file).unwrap().answering(&"all".parse().unwrap()).unwrap_err();
+    let answering = |count: usize| {
+        let file = home.path().join(format!("{count}.db"));
+        FORMAT.write_index(&file, &(0..count).map(named).collect::<Vec<_>>()).unwrap();
+        FORMAT.open_index(&file).unwrap().answering(&"all".parse().unwrap())
+    };
+    assert_eq!(answering(4096).unwrap().len(), 4096);
+    let error = answering(4097).unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Limit, "M33 {}", whole(&error));
 }
