@@ -164,3 +164,137 @@ fn whence(from: From) -> Whence {
         From::End => Whence::End,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use packets_plugin_api::conformance::view::{LogLines, MemoryView};
+
+    use super::*;
+
+    /// What the door answers; an end of the hook is its error.
+    fn answers(calls: &[Call<'_>]) -> (Vec<Result<Vec<u8>, HookError>>, LogLines) {
+        let mut view = MemoryView::new().allow("/usr/bin").with_file("/usr/bin/f", &[b'x'; 200 << 10], 0o644);
+        let mut log = LogLines::default();
+        let mut door = Door::new(&mut view, &mut log);
+        let ask = |call: &Call<'_>| {
+            let request = Request { line: 1, call: call.clone() };
+            door.answer(&wire::encode(&request, Vec::new()).unwrap())
+        };
+        (calls.iter().map(ask).collect(), log)
+    }
+
+    /// The last of several answers.
+    fn last(calls: &[Call<'_>]) -> Vec<u8> {
+        answers(calls).0.pop().unwrap().unwrap()
+    }
+
+    fn message_of(answer: &[u8]) -> Option<String> {
+        match wire::decode::<Response<'_>>(answer).unwrap() {
+            Response::Failed { kind: Failure::Invalid, message } => Some(message.to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn h32_writes_and_reads_up_to_a_bound() {
+        let open = |mode| Call::Open { path: "/usr/bin/f", mode };
+        let bytes = vec![7; limits::CHUNK + 1];
+        let write =
+            |length: usize| last(&[open(Mode::WriteUpdate), Call::Write { file: 1, bytes: Bytes(&bytes[..length]) }]);
+        assert_eq!(wire::decode(&write(limits::CHUNK)), Some(Response::Done));
+        assert_eq!(message_of(&write(limits::CHUNK + 1)).as_deref(), Some("too much for one write"));
+        for most in [limits::CHUNK as u32, limits::CHUNK as u32 + 1, u32::MAX] {
+            let answer = last(&[open(Mode::Read), Call::Read { file: 1, most }]);
+            let Some(Response::Data(Bytes(came))) = wire::decode(&answer) else { panic!("{answer:?}") };
+            assert_eq!(came.len(), limits::CHUNK, "{most}");
+        }
+    }
+
+    #[test]
+    fn h23_paths_up_to_a_bound() {
+        let path = |length: usize| format!("/usr/bin/{}", "x/".repeat(length))[..length].to_owned();
+        let (fits, longer) = (path(limits::PATH), path(limits::PATH + 1));
+        let all = |long: &str| {
+            let calls = [
+                Call::Open { path: long, mode: Mode::Read },
+                Call::Remove { path: long },
+                Call::Rename { old: long, new: "/usr/bin/b" },
+                Call::Rename { old: "/usr/bin/b", new: long },
+                Call::Copy { source: long, target: "/usr/bin/b" },
+                Call::Copy { source: "/usr/bin/b", target: long },
+                Call::Symlink { target: long, link: "/usr/bin/b" },
+                Call::Symlink { target: "b", link: long },
+                Call::Mkdir { path: long, mode: 0o755 },
+            ];
+            answers(&calls).0.into_iter().map(|answer| message_of(&answer.unwrap())).collect::<Vec<_>>()
+        };
+        let refusal = "a path of 4097 bytes is longer than 4096";
+        assert!(all(&longer).iter().all(|message| message.as_deref() == Some(refusal)), "{:?}", all(&longer));
+        assert!(all(&fits).iter().all(|message| message.as_deref() != Some(refusal)));
+        assert!(all(&fits).iter().flatten().all(|message| !message.contains("longer than")), "{:?}", all(&fits));
+    }
+
+    #[test]
+    fn h14_lines_and_logs_up_to_a_bound() {
+        let line = "x".repeat(limits::LOG_LINE);
+        let longer = format!("{line}y");
+        let (_, log) = answers(&[Call::Log { text: &line }, Call::Log { text: &longer }]);
+        assert_eq!(log.0, [line.clone(), format!("{line}…")]);
+
+        // With the end of each line a full log.
+        let line = "x".repeat(1023);
+        let mut calls = vec![Call::Log { text: &line }; limits::LOG / 1024];
+        let (all, log) = answers(&calls);
+        assert!(all.iter().all(Result::is_ok) && log.0.len() == calls.len());
+        calls.push(Call::Log { text: "" });
+        let (mut all, log) = answers(&calls);
+        let error = all.pop().unwrap().unwrap_err();
+        assert_eq!((error.kind, &*error.message), (HookErrorKind::Limit, "it printed more than 1024 KiB"));
+        assert_eq!(log.0.len(), calls.len() - 1);
+    }
+
+    #[test]
+    fn h13_messages_up_to_a_bound() {
+        struct Wordy(usize);
+        impl StagedView for Wordy {
+            fn at_line(&mut self, _: u32) {}
+            fn open(&mut self, _: &str, _: OpenMode) -> Result<FileId, ViewError> {
+                Err(ViewError::new(ViewErrorKind::Io, "x".repeat(self.0)))
+            }
+            fn read(&mut self, _: FileId, _: &mut [u8]) -> Result<usize, ViewError> {
+                Ok(0)
+            }
+            fn write(&mut self, _: FileId, _: &[u8]) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn seek(&mut self, _: FileId, _: Whence, _: i64) -> Result<u64, ViewError> {
+                Ok(0)
+            }
+            fn close(&mut self, _: FileId) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn remove(&mut self, _: &str) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn rename(&mut self, _: &str, _: &str) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn copy(&mut self, _: &str, _: &str) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn symlink(&mut self, _: &str, _: &str) -> Result<(), ViewError> {
+                Ok(())
+            }
+            fn mkdir(&mut self, _: &str, _: u32) -> Result<(), ViewError> {
+                Ok(())
+            }
+        }
+        for (length, told) in [(limits::ERROR_TEXT, limits::ERROR_TEXT), (limits::ERROR_TEXT + 1, limits::ERROR_TEXT)] {
+            let (mut view, mut log) = (Wordy(length), LogLines::default());
+            let request = Request { line: 1, call: Call::Open { path: "/x", mode: Mode::Read } };
+            let answer = Door::new(&mut view, &mut log).answer(&wire::encode(&request, Vec::new()).unwrap()).unwrap();
+            let Some(Response::Failed { message, .. }) = wire::decode(&answer) else { panic!("{answer:?}") };
+            assert_eq!(message.len(), told);
+        }
+    }
+}

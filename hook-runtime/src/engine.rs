@@ -180,9 +180,8 @@ async fn call(mut caller: Caller<'_, Guest>, arguments: (u32, u32, u32, u32)) ->
     let (request, length, response, capacity) = arguments;
     let (request, length) = (usize::try_from(request)?, usize::try_from(length)?);
     let (response, capacity) = (usize::try_from(response)?, usize::try_from(capacity)?);
-    if length > limits::MESSAGE || capacity > limits::MESSAGE {
-        return Err(Stop(HookErrorKind::Sandbox, "the guest sent a message of a wrong size".to_owned()).into());
-    }
+    check_message(length)?;
+    check_message(capacity)?;
     let memory = memory(&mut caller)?;
     let request = memory.data(&caller).get(request..request + length).ok_or_else(Stop::bad_pointer)?.to_vec();
     let mail = Arc::clone(&caller.data().mail);
@@ -192,6 +191,14 @@ async fn call(mut caller: Caller<'_, Guest>, arguments: (u32, u32, u32, u32)) ->
     }
     memory.write(&mut caller, response, &answer).map_err(|_| Stop::bad_pointer())?;
     Ok(i32::try_from(answer.len())?)
+}
+
+/// Whether the guest may name so many bytes as one message, its own or the place for ours (H32).
+fn check_message(length: usize) -> wasmtime::Result<()> {
+    match length <= limits::MESSAGE {
+        true => Ok(()),
+        false => Err(Stop(HookErrorKind::Sandbox, "the guest sent a message of a wrong size".to_owned()).into()),
+    }
 }
 
 /// The guest's memory.
@@ -302,9 +309,7 @@ async fn call_guest(
     memory.write(&mut *store, usize::try_from(place)?, input)?;
     let output = function.call_async(&mut *store, ()).await?;
     let (place, length) = (usize::try_from(output >> 32)?, usize::try_from(output & 0xffff_ffff)?);
-    if length > limits::MESSAGE {
-        return Err(Stop::bad_pointer().into());
-    }
+    check_message(length)?;
     Ok(memory.data(&*store).get(place..place + length).ok_or_else(Stop::bad_pointer)?.to_vec())
 }
 
@@ -375,4 +380,52 @@ fn explain(end: End, name: &str, line: u32, last_words: &[u8]) -> HookError {
     let place = if line == 0 { String::new() } else { format!(" (its last call was in line {line})") };
     let said = if kind == HookErrorKind::Sandbox && !words.is_empty() { format!(": {words}") } else { String::new() };
     HookError::new(kind, printable(&format!("{name}: {message}{place}{said}"), limits::ERROR_TEXT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The guest that is built in breaks none of these bounds, and the program holds no compiler for one that would.
+
+    #[test]
+    fn h32_messages_up_to_a_bound() {
+        for length in [0, limits::MESSAGE] {
+            check_message(length).unwrap();
+        }
+        for length in [limits::MESSAGE + 1, usize::MAX] {
+            let error = explain(End::Failed(check_message(length).unwrap_err()), "install.lua", 3, b"");
+            assert_eq!(error.kind, HookErrorKind::Sandbox);
+            assert_eq!(
+                error.message,
+                "install.lua: the guest sent a message of a wrong size (its last call was in line 3)"
+            );
+        }
+    }
+
+    #[test]
+    fn h10_memory_and_tables_up_to_a_bound() {
+        let mut limit = MemoryLimit { most: 100, used: 0 };
+        assert!(limit.memory_growing(0, 60, None).unwrap());
+        assert!(limit.memory_growing(0, 40, None).unwrap(), "of two memories both count");
+        let error = explain(End::Failed(limit.memory_growing(40, 41, None).unwrap_err()), "install.lua", 0, b"");
+        assert_eq!(
+            (error.kind, &*error.message),
+            (HookErrorKind::Limit, "install.lua: it used more than 0 MiB of memory")
+        );
+        assert!(limit.table_growing(0, limits::TABLE, None).unwrap());
+        let error = explain(End::Failed(limit.table_growing(0, limits::TABLE + 1, None).unwrap_err()), "x", 0, b"");
+        assert_eq!((error.kind, &*error.message), (HookErrorKind::Limit, "x: its table of functions is full"));
+        assert_eq!((limit.instances(), limit.tables(), limit.memories()), (1, 1, 1));
+    }
+
+    #[test]
+    fn h14_last_words_are_shown_escaped_and_bounded() {
+        let end = || End::Failed(Stop::gave_up().into());
+        let said = |words: &[u8]| explain(end(), "install.lua", 0, words).message;
+        assert_eq!(said(b" out of\x1b[2J\n\n luck \n"), "install.lua: the interpreter gave up: out of\\u{1b}[2J; luck");
+        let most = said(&vec![b'\n'; limits::LAST_WORDS]);
+        assert_eq!(most, "install.lua: the interpreter gave up");
+        assert!(said(&vec![0x1b; limits::LAST_WORDS]).len() <= limits::ERROR_TEXT + 16);
+    }
 }

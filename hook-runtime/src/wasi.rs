@@ -109,13 +109,18 @@ fn fd_write(mut caller: Caller<'_, Guest>, descriptor: i32, parts: u32, count: u
         let place = read(&mut caller, parts.wrapping_add(part * 8), 8)?;
         let [a, b, c, d, e, f, g, h] = place[..] else { return Ok(INVALID) };
         let (at, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        let room = limits::LAST_WORDS.saturating_sub(caller.data().last_words.len());
+        let room = room_for_words(caller.data().last_words.len());
         let kept = read(&mut caller, at, room.min(usize::try_from(length)?))?;
         caller.data_mut().last_words.extend(kept);
         total = total.saturating_add(length);
     }
     write(&mut caller, written, &total.to_le_bytes())?;
     Ok(SUCCESS)
+}
+
+/// How many more bytes are kept where so many are (H14).
+fn room_for_words(kept: usize) -> usize {
+    limits::LAST_WORDS.saturating_sub(kept)
 }
 
 fn read(caller: &mut Caller<'_, Guest>, at: u32, length: usize) -> Result<Vec<u8>> {
@@ -128,4 +133,16 @@ fn read(caller: &mut Caller<'_, Guest>, at: u32, length: usize) -> Result<Vec<u8
 fn write(caller: &mut Caller<'_, Guest>, at: u32, bytes: &[u8]) -> Result<()> {
     let memory = memory(caller)?;
     memory.write(caller, usize::try_from(at)?, bytes).map_err(|_| Stop::bad_pointer().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h14_last_words_up_to_a_bound() {
+        assert_eq!(room_for_words(0), limits::LAST_WORDS);
+        assert_eq!(room_for_words(limits::LAST_WORDS - 1), 1);
+        assert_eq!([room_for_words(limits::LAST_WORDS), room_for_words(usize::MAX)], [0, 0]);
+    }
 }

@@ -68,6 +68,47 @@ fn h21_bytes_written_are_counted_and_holes_too() {
 }
 
 #[test]
+fn h21_the_last_operation_and_the_last_byte_that_may_be() {
+    both_ways(|| {
+        let mut world = World::new();
+        world.limits = ViewLimits { operations: 3, written: 1000 };
+        world.hook(&share(), |hook| {
+            for _ in 0..3 {
+                hook.symlink("x", "/usr/share/l").unwrap();
+            }
+            assert_eq!(kind(hook.symlink("x", "/usr/share/l")), ViewErrorKind::Limit, "H21 the fourth");
+        });
+        world.limits.operations = 100;
+        let text = std::fs::metadata(world.at("usr/share/hello/text")).unwrap().len();
+        for (length, fits) in [(1000 - text, true), (1001 - text, false)] {
+            world.hook(&share(), |hook| {
+                hook.copy("/usr/share/hello/text", "/usr/share/copy").unwrap();
+                let file = hook.open("/usr/share/new", OpenMode::Write).unwrap();
+                let written = hook.write(file, &vec![0; usize::try_from(length).unwrap()]);
+                match fits {
+                    true => written.unwrap(),
+                    false => assert_eq!(kind(written), ViewErrorKind::Limit, "H21 the last byte"),
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn h13_as_many_denials_as_are_kept() {
+    both_ways(|| {
+        let world = World::new();
+        for (made, kept) in [(limits::DENIALS - 1, 99), (limits::DENIALS, 100), (limits::DENIALS + 1, 100)] {
+            let ((), report) = world.hook(&share(), |hook| {
+                (0..made).for_each(|number| denied(hook.remove(&format!("/etc/{number}"))));
+            });
+            assert_eq!(report.denials.len(), kept, "H13 {made}");
+            assert_eq!(report.denials.last().unwrap().path, format!("/etc/{}", kept - 1), "the first ones are kept");
+        }
+    });
+}
+
+#[test]
 fn h21_open_files_and_denials_are_bounded() {
     both_ways(|| {
         let world = World::new();
@@ -112,5 +153,25 @@ fn a14_depth_is_bounded() {
             );
         });
         assert_eq!(report.effects, []);
+    });
+}
+
+#[test]
+fn a14_depth_up_to_a_bound() {
+    both_ways(|| {
+        // Its own top is one of them.
+        for (depth, fits) in [(limits::DEPTH, true), (limits::DEPTH + 1, false)] {
+            let mut world = World::new();
+            std::fs::create_dir_all(world.at(&format!("usr/share/hello{}", "/d".repeat(depth - 1)))).unwrap();
+            world.settle();
+            world.hook(&share(), |hook| {
+                for done in [hook.copy("/usr/share/hello", "/usr/share/x"), hook.remove("/usr/share/hello")] {
+                    match fits {
+                        true => done.unwrap(),
+                        false => assert_eq!(kind(done), ViewErrorKind::Invalid, "A14 {depth}"),
+                    }
+                }
+            });
+        }
     });
 }
