@@ -45,7 +45,7 @@ fn release(version: &str) -> Package {
 fn a35_attributes_change_by_handle_only() {
     const CHANGES: &str = "chmod,fchmodat,?fchmodat2,chown,lchown,fchownat,utime,utimes,futimesat,utimensat,truncate,\
                            setxattr,lsetxattr,removexattr,lremovexattr";
-    let mut environment = TestEnvironment::new();
+    let mut environment = TestEnvironment::hostile();
     environment.prime();
     let first = release("1").write(&environment.work());
     let steps: [&[&str]; 2] = [&["install", first.to_str().unwrap()], &["remove", "tool"]];
@@ -62,7 +62,7 @@ fn a35_attributes_change_by_handle_only() {
 /// nothing is written below the packages' folder.
 #[test]
 fn m19_nothing_is_unpacked_before_it_is_verified() {
-    let mut environment = TestEnvironment::new();
+    let mut environment = TestEnvironment::hostile();
     environment.prime();
     let repo = environment.repo();
     let package = release("1").file(&repo);

@@ -5,7 +5,7 @@ use std::fs;
 use packets_tests::{Entry, Package, TestEnvironment, tar_of, zstd_of};
 
 fn refuse(bytes: &[u8]) {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let file = environment.work().join("bad.pkt.tar.zst");
     fs::write(&file, bytes).unwrap();
@@ -125,7 +125,7 @@ fn a52_sparse_files() {
 
 #[test]
 fn a39_extended_attributes_are_not_carried_out() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     let entries =
         [Package::new("good", "1").entries(), vec![pax(&[("SCHILY.xattr.user.x", "y")]), Entry::file("data/c", "x")]]
             .concat();

@@ -12,7 +12,7 @@ fn try_bytes(environment: &TestEnvironment, bytes: &[u8]) -> packets_tests::Outp
 
 #[test]
 fn a63_a66_more_than_one_frame_or_another_format() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let tar = tar_of(&Package::new("bad", "1").entries());
     let frame = zstd_of(&tar);
@@ -41,7 +41,7 @@ fn small() -> Vec<u8> {
 
 #[test]
 fn a65_truncated_everywhere() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let bytes = small();
     let before = environment.everything();
@@ -53,7 +53,7 @@ fn a65_truncated_everywhere() {
 
 #[test]
 fn a65_flipped_everywhere_is_an_error_or_the_same() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let bytes = small();
     try_bytes(&environment, &bytes).ok();
@@ -78,7 +78,7 @@ fn a65_flipped_everywhere_is_an_error_or_the_same() {
 
 #[test]
 fn a64_noise() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     for length in [1, 4, 9, 100, 5000] {
         environment.refused(5, || try_bytes(&environment, &packets_tests::noise(length)));

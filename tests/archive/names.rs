@@ -7,7 +7,7 @@ use packets_tests::{Entry, Package, TestEnvironment, tar_of, zstd_of};
 /// A package with these entries behind its own is refused with code 5.
 #[track_caller]
 pub(crate) fn refused(entries: &[Entry]) {
-    TestEnvironment::with_and_without_openat2(|environment| {
+    TestEnvironment::hostile_with_and_without_openat2(|environment| {
         environment.prime();
         let file = environment.work().join("bad.pkt.tar.zst");
         fs::write(&file, Package::program("bad", "1").archive_with(entries)).unwrap();
@@ -20,7 +20,7 @@ pub(crate) fn refused(entries: &[Entry]) {
 /// A package with these entries behind its own installs.
 #[track_caller]
 pub(crate) fn accepted(entries: &[Entry]) -> TestEnvironment {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     let file = environment.work().join("good.pkt.tar.zst");
     fs::write(&file, Package::program("good", "1").archive_with(entries)).unwrap();
     environment.run(&["install", file.to_str().unwrap()]).ok();
@@ -52,7 +52,7 @@ fn a05_entries_outside_of_the_package() {
 #[test]
 fn a06_data_itself_is_something_else() {
     for data in [Entry::symlink("data", "/"), Entry::file("data", "x")] {
-        TestEnvironment::with_and_without_openat2(|environment| {
+        TestEnvironment::hostile_with_and_without_openat2(|environment| {
             environment.prime();
             let manifest = Entry::file("manifest.toml", "[Info]\nname = \"bad\"\nversion = \"1\"\n");
             let entries = [manifest, data.clone(), Entry::file("data/etc/x", "x")];
@@ -69,7 +69,7 @@ fn a07_empty_and_dot_names() {
         refused(&[Entry::file(name, "x")]);
     }
     // POSITIVE: what `tar -C dir .` writes.
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     let mut entries = vec![Entry::folder("./")];
     for mut entry in Package::program("good", "1").entries() {
         entry.name = [b"./".as_slice(), &entry.name].concat();

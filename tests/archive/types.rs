@@ -61,7 +61,7 @@ fn a41_the_owner_is_who_installs() {
 
 #[test]
 fn a43_a53_headers_that_are_wrong() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let good = tar_of(&Package::program("bad", "1").entries());
     let file = environment.work().join("bad.pkt.tar.zst");
@@ -100,7 +100,7 @@ fn a47_global_headers() {
 
 #[test]
 fn a56_m32_manifests_that_are_none() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.prime();
     let file = environment.work().join("bad.pkt.tar.zst");
     let nested = format!("[Info]\nname = \"bad\"\nversion = \"1\"\nx = {}", "[".repeat(10_000));
@@ -134,6 +134,6 @@ fn a56_m32_manifests_that_are_none() {
 
 #[test]
 fn unknown_keys_are_a_warning() {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     environment.install(&Package::new("tomorrow", "1").info("colour = \"red\"")).ok().says("warning: ").says("colour");
 }

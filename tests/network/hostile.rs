@@ -4,12 +4,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use packets_tests::{Package, Reply, Server, TestEnvironment, hash, run_measured, zstd_of};
+use packets_tests::{Package, Reply, Server, TestEnvironment, hash, zstd_of};
 
 use super::{cached, index};
 
-/// The memory that the catalogue allows.
-const MEMORY: u64 = 64 << 20;
 /// Five tries with their pauses, and a busy machine.
 const TIME: Duration = Duration::from_secs(40);
 const FILE: &str = "/tool-1.pkt.tar.zst";
@@ -22,7 +20,8 @@ struct World {
 }
 
 fn world() -> World {
-    let environment = TestEnvironment::new();
+    let mut environment = TestEnvironment::hostile();
+    environment.allow_time(TIME);
     let package = fs::read(Package::program("tool", "1").file(&environment.repo())).unwrap();
     let (good, bad) = (Server::start(), Server::start());
     environment.prime();
@@ -35,14 +34,9 @@ impl World {
         self.good.serve(&self.environment.repo());
     }
 
-    /// Within the bounds of time and memory; its exit code.
+    /// Within the bounds of time and memory, as every run here; its exit code.
     fn run(&self, what: &str, arguments: &[&str]) -> i32 {
-        let mut command = self.environment.command();
-        command.args(["--root", self.environment.root().to_str().unwrap(), "--yes"]).args(arguments);
-        let started = Instant::now();
-        let (output, peak) = run_measured(&mut command);
-        assert!(peak.resident <= MEMORY, "{what}: {} MiB", peak.resident >> 20);
-        assert!(started.elapsed() <= TIME, "{what}: {:?}", started.elapsed());
+        let output = self.environment.run(arguments);
         assert!(!output.stderr.contains(['\u{1b}', '\u{202e}']), "{what}: {output}");
         output.code
     }

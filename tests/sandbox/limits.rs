@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use packets_tests::{Package, TestEnvironment, run_measured, v1};
+use packets_tests::{Package, TestEnvironment, v1};
 
 fn environment_with(sandbox: &str) -> TestEnvironment {
     let environment = TestEnvironment::new();
@@ -54,13 +54,21 @@ fn h10_memory_is_bounded_inside_and_outside() {
     ] {
         let folder = Package::new("bad", "1").install(script).write(&environment.work());
         let before = environment.everything();
-        let mut command = environment.command();
-        command.args(["--root", environment.root().to_str().unwrap(), "--yes", "install", folder.to_str().unwrap()]);
-        let (output, peak) = run_measured(&mut command);
+        let (output, cost) = environment.run_measured(&["install", folder.to_str().unwrap()]);
         assert_eq!(output.code, 6, "{script}: {output}");
-        assert!(peak.resident < 128 << 20, "{script}: {peak:?}");
+        assert!(cost.memory < 128 << 20, "{script}: {cost:?}");
         before.assert_same(&environment.everything(), script);
     }
+}
+
+#[test]
+fn h10_what_is_granted_is_used_and_measured() {
+    let environment = environment_with("memory = \"256MiB\"");
+    let script = "local s = ('x'):rep(100 << 20) print(#s)";
+    let folder = Package::new("large", "1").install(script).write(&environment.work());
+    let (output, cost) = environment.run_measured(&["install", folder.to_str().unwrap()]);
+    output.ok();
+    assert!((100 << 20..400 << 20).contains(&cost.memory), "{cost:?}");
 }
 
 #[test]

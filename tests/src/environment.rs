@@ -5,9 +5,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::cost::{self, Bounds, Cost};
 use crate::crash::{Act, Call, tracer};
 use crate::output::Output;
 use crate::package::Package;
@@ -22,6 +25,9 @@ pub struct TestEnvironment {
     place: TempDir,
     /// What the program is run by.
     words: Vec<String>,
+    /// What each run may take; anything where nothing stands here.
+    bounds: Option<Bounds>,
+    measured: AtomicU32,
     outside: Snapshot,
 }
 
@@ -37,6 +43,19 @@ impl TestEnvironment {
         Self::new_in(&std::env::temp_dir())
     }
 
+    /// A new one for what somebody made to do harm: each run of it is measured, and has at most 64 MiB of memory
+    /// and half a minute.
+    pub fn hostile() -> Self {
+        let mut environment = Self::new();
+        environment.bounds = Some(Bounds::HOSTILE);
+        environment
+    }
+
+    /// Each run may take so long from now on: where it has to wait for others.
+    pub fn allow_time(&mut self, time: Duration) {
+        self.bounds = self.bounds.map(|bounds| Bounds { time, ..bounds });
+    }
+
     /// A new one in memory where the machine has such a folder: for sweeps of many runs.
     pub fn in_memory() -> Self {
         let memory = Path::new("/dev/shm");
@@ -50,7 +69,8 @@ impl TestEnvironment {
         for folder in ["root", "home", "tmp", "repo", "work"] {
             fs::create_dir(place.path().join(folder)).unwrap();
         }
-        let mut environment = Self { place, words: Vec::new(), outside: Snapshot::default() };
+        let mut environment =
+            Self { place, words: Vec::new(), bounds: None, measured: AtomicU32::new(0), outside: Snapshot::default() };
         environment.make_outside();
         environment
     }
@@ -70,10 +90,19 @@ impl TestEnvironment {
     /// Runs a test as the machine is, and again on a kernel that answers openat2 with
     /// ENOSYS (D3): a seccomp filter does exactly this, and other code is in charge then.
     pub fn with_and_without_openat2(test: impl Fn(&Self)) {
-        test(&Self::new());
+        Self::both_ways(Self::new, test);
+    }
+
+    /// The same in one that is [hostile](Self::hostile).
+    pub fn hostile_with_and_without_openat2(test: impl Fn(&Self)) {
+        Self::both_ways(Self::hostile, test);
+    }
+
+    fn both_ways(make: fn() -> Self, test: impl Fn(&Self)) {
+        test(&make());
         match openat2_can_be_refused() {
             Some(words) => {
-                let mut environment = Self::new();
+                let mut environment = make();
                 environment.run_by(words);
                 test(&environment);
             }
@@ -157,17 +186,36 @@ impl TestEnvironment {
 
     /// Runs the program with these arguments, and only these.
     pub fn run_plain(&self, arguments: &[&str]) -> Output {
+        if let Some(bounds) = self.bounds {
+            let (output, cost) = self.measure(arguments);
+            bounds.hold(cost, &output);
+            return output;
+        }
         let mut command = self.command();
         command.args(arguments);
         let output = command.output().unwrap();
         Output::new(format!("packets {}", arguments.join(" ")), output.status, &output.stdout, &output.stderr)
     }
 
+    /// Runs the program with these arguments, and only these, and says what it took.
+    pub fn measure(&self, arguments: &[&str]) -> (Output, Cost) {
+        // Outside of all that a run may look at.
+        let report = self.place().join(format!("cost-{}", self.measured.fetch_add(1, Ordering::Relaxed)));
+        let mut command = self.command_by(&[cost::words(&report), self.words.clone()].concat());
+        command.args(arguments);
+        cost::measure(command, &report, format!("packets {}", arguments.join(" ")))
+    }
+
     /// Runs the program with these arguments on the root, with `--yes`.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let root = self.root();
-        let all = [&["--root", root.to_str().unwrap(), "--yes"], arguments].concat();
-        self.run_plain(&all)
+        self.run_plain(&[&["--root", root.to_str().unwrap(), "--yes"], arguments].concat())
+    }
+
+    /// The same, and says what it took.
+    pub fn run_measured(&self, arguments: &[&str]) -> (Output, Cost) {
+        let root = self.root();
+        self.measure(&[&["--root", root.to_str().unwrap(), "--yes"], arguments].concat())
     }
 
     /// The same, stopped before each of its calls that matter to a disk: `act` says what happens.

@@ -6,11 +6,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own folders")]
 
 mod bytes;
+mod cost;
 pub mod crash;
 mod environment;
 pub mod fuzz;
 mod lan;
-mod memory;
 mod output;
 mod package;
 mod program;
@@ -23,9 +23,9 @@ mod terminal;
 pub mod v1;
 
 pub use bytes::{Entry, hash, noise, tar_of, zstd_of};
+pub use cost::Cost;
 pub use environment::TestEnvironment;
 pub use lan::Lan;
-pub use memory::{Peak, run_measured};
 pub use output::Output;
 pub use package::Package;
 pub use program::{fixtures, program, workspace};

@@ -9,9 +9,14 @@ pub fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("PACKETS_PROGRAM") {
         return PathBuf::from(program);
     }
+    beside_program("packets-under-test")
+}
+
+/// A program of this crate.
+pub(crate) fn beside_program(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().and_then(Path::parent).expect("tests run from target/PROFILE/deps");
-    let program = folder.join("packets-under-test");
+    let program = folder.join(name);
     assert!(program.exists(), "{} is missing; run the tests with `cargo test`", program.display());
     program
 }

@@ -12,7 +12,7 @@ struct Synced {
 }
 
 fn synced() -> Synced {
-    let environment = TestEnvironment::new();
+    let environment = TestEnvironment::hostile();
     for name in ["tool", "another"] {
         Package::program(name, "1").needs(&[]).file(&environment.repo());
     }
