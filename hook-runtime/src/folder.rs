@@ -17,6 +17,8 @@ use cap_std::fs::Dir;
 use packets_plugin_api::relpath::RelPath;
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxAttributes, StatxFlags};
 
+use crate::limits;
+
 /// What statfs(2) calls an overlay.
 const OVERLAY: fs::FsWord = 0x794c_7630;
 
@@ -25,9 +27,6 @@ const ACLS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default
 
 /// The bytes of an attribute at most, as the kernel has it.
 const MOST_ATTRIBUTE: usize = 64 << 10;
-
-/// Folders inside folders that [`Folder::remove_tree`] follows at most; each costs a handle.
-const MAX_TREE_DEPTH: usize = 512;
 
 /// A handle of an open folder.
 #[derive(Debug)]
@@ -354,7 +353,7 @@ impl Folder {
         match self.stat(name)? {
             None => return Ok(()),
             Some(stat) if stat.kind != Kind::Folder => return self.remove_file(name),
-            Some(_) if depth == MAX_TREE_DEPTH => {
+            Some(_) if depth == limits::TREE_DEPTH => {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "folders nested too deeply"));
             }
             Some(stat) if stat.mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() => {
@@ -624,5 +623,21 @@ mod tests {
         folder.remove_tree("tree").unwrap();
         assert!(folder.stat("tree").unwrap().is_none());
         assert!(home.path().join("other/keep").exists());
+    }
+
+    #[test]
+    fn a14_trees_are_taken_away_down_to_a_bound() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open_ambient(home.path()).unwrap();
+        // What it is asked for is one of them; deeper ones need a handle each.
+        let tree = |depth: usize| {
+            std::fs::create_dir_all(home.path().join(format!("tree{}", "/d".repeat(depth - 1)))).unwrap();
+            folder.remove_tree("tree")
+        };
+        tree(limits::TREE_DEPTH).unwrap();
+        assert!(!home.path().join("tree").exists());
+        let error = tree(limits::TREE_DEPTH + 1).unwrap_err();
+        assert_eq!(error.to_string(), "folders nested too deeply");
+        assert!(home.path().join("tree").exists());
     }
 }

@@ -33,6 +33,8 @@ pub const LINKS: usize = 40;
 pub const OPEN_FILES: usize = 64;
 /// Folders inside folders in one recursive operation (A14).
 pub const DEPTH: usize = 128;
+/// Folders inside folders that are taken away with all that is in them; each costs a handle (A14).
+pub const TREE_DEPTH: usize = 512;
 /// Denials that are kept; more change nothing (H13).
 pub const DENIALS: usize = 100;
 /// An error's message (H13).
@@ -43,3 +45,5 @@ pub const SLICE: u64 = 2_000_000;
 pub const TABLE: usize = 10_000;
 /// What the guest itself may say about why it gave up (H14).
 pub const LAST_WORDS: usize = 2 << 10;
+/// Parts of one write of the guest's own that are looked at (H21).
+pub const PARTS: u32 = 1024;

@@ -20,9 +20,6 @@ const BAD_DESCRIPTOR: i32 = 8;
 const INVALID: i32 = 28;
 const NOT_CAPABLE: i32 = 76;
 
-/// Parts of one write that are looked at.
-const PARTS: u32 = 1024;
-
 /// The generator behind `random_get`: SplitMix64 (Steele, Lea, Flood 2014). It
 /// need not be unpredictable: its seed is known.
 #[derive(Debug, Clone)]
@@ -101,7 +98,7 @@ fn fd_write(mut caller: Caller<'_, Guest>, descriptor: i32, parts: u32, count: u
     if descriptor != 1 && descriptor != 2 {
         return Ok(BAD_DESCRIPTOR);
     }
-    if count > PARTS {
+    if count > limits::PARTS {
         return Ok(INVALID);
     }
     let mut total = 0_u32;

@@ -68,3 +68,24 @@ pub(crate) fn split(path: &Path) -> Result<(Folder, String)> {
     };
     Ok((Folder::open_ambient(parent).context(named)?, name.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+    use crate::config::MAX_CONFIG_SIZE;
+
+    #[test]
+    fn m32_texts_up_to_a_bound() {
+        for (size, fits) in [(MAX_CONFIG_SIZE, true), (MAX_CONFIG_SIZE + 1, false)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&vec![b'#'; usize::try_from(size).unwrap()]).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            match text_of(file, MAX_CONFIG_SIZE) {
+                Ok(text) => assert!(fits && text.len() as u64 == size),
+                Err(error) => assert!(!fits && error.to_string().contains("larger than 1048576 bytes"), "{error}"),
+            }
+        }
+    }
+}

@@ -3,22 +3,21 @@
 //! A file that v1 wrote loads. One that is wrong is an error that names the
 //! file, the line, the key and what is allowed there.
 
+mod limits;
 mod size;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use packets_hook_runtime::limits;
+use packets_hook_runtime::limits::{CPU, MEMORY, OPERATIONS, WALL};
 use packets_plugin_api::hook::{Grant, HookLimits};
 use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use limits::MAX_CONFIG_SIZE;
 pub use size::{ByteSize, Period};
-
-/// The largest config that is read; a real one has a few kB (M32).
-pub const MAX_CONFIG_SIZE: u64 = 1 << 20;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -187,9 +186,9 @@ impl Default for Sandbox {
         ];
         Self {
             allow: allow.map(str::to_owned).into(),
-            memory: ByteSize(limits::MEMORY),
-            cpu: Period(limits::CPU),
-            wall: Period(limits::WALL),
+            memory: ByteSize(MEMORY),
+            cpu: Period(CPU),
+            wall: Period(WALL),
             on_denied: OnDenied::Fail,
             grants: Vec::new(),
         }
@@ -217,7 +216,7 @@ impl Sandbox {
     /// How many operations a hook of this package may do.
     pub fn operations(&self, name: &PackageName, family: &Family) -> u64 {
         let raised = self.grants.iter().filter(|entry| entry.is_for(name, family)).filter_map(|entry| entry.operations);
-        raised.max().unwrap_or(limits::OPERATIONS)
+        raised.max().unwrap_or(OPERATIONS)
     }
 }
 

@@ -4,6 +4,7 @@
 //! files are kept moves to `history/<id>`. Each record is durable before the state that it
 //! names begins. A journal that does not verify is never acted on.
 
+mod limits;
 mod record;
 mod step;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub(crate) use step::{Decision, FolderId, Inverse, Kind, Put, Spot, Standing, St
 
 use crate::error::{Context, Error, Result};
 use crate::target::Place;
+use limits::{MAX_SIZE, SPARE};
 use record::{BadLine, Chain};
 
 /// Journals of transactions that have not ended, in the state folder.
@@ -32,12 +34,6 @@ pub(crate) const HISTORY: &str = "history";
 pub(crate) const FREEING: &str = "freeing";
 /// Journals that do not verify.
 pub(crate) const QUARANTINE: &str = "quarantine";
-
-/// The largest journal that is written or read: a bound for what a damaged length could cost.
-/// A hundred thousand paths take some 60 MB.
-const MAX_SIZE: u64 = 1 << 30;
-/// Bytes that are set aside for the records after `decided`, so that a full disk cannot stop them.
-const SPARE: u64 = 4096;
 
 /// A journal that is being written.
 #[derive(Debug)]

@@ -227,3 +227,23 @@ fn c25_decisions_name_only_what_is_there() {
     let text = serde_json::to_string(&decided()).unwrap().replace("usr/bin", "../etc");
     assert!(serde_json::from_str::<Record>(&text).is_err());
 }
+
+#[test]
+fn c25_no_more_is_written_than_can_be_read() {
+    let home = tempfile::tempdir().unwrap();
+    let mut journal = Journal::begin(pending(home.path()), &id(), staging()).unwrap();
+    let line = journal.chain.clone().line(&Record::Undoing).unwrap().len() as u64;
+    // As if so much had been written: with what is set aside, one byte too many, and just as much as may be.
+    journal.length = MAX_SIZE - SPARE - line + 1;
+    let error = journal.append(&Record::Undoing).unwrap_err();
+    assert!(error.to_string().contains("larger than 1073741824 bytes") && !error.hints().is_empty(), "{error}");
+    assert_eq!(std::fs::metadata(home.path().join(id().as_str())).unwrap().len(), written_length(&home));
+    journal.length -= 1;
+    journal.append(&Record::Undoing).unwrap();
+}
+
+/// The bytes of a journal with its first record alone.
+fn written_length(beside: &tempfile::TempDir) -> u64 {
+    let other = tempfile::tempdir_in(beside.path()).unwrap();
+    written(other.path(), &[]).len() as u64
+}

@@ -9,10 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::FILE_NAME;
+use super::limits::MAX_WARNINGS;
 use crate::error::{Error, Result};
-
-/// Warnings that are kept; more change nothing.
-const MAX_WARNINGS: usize = 20;
 
 /// The text of a manifest, for line numbers.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! `manifest.toml`: what a package says of itself.
 
 mod fields;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -12,18 +13,13 @@ use toml::de::DeTable;
 
 use crate::error::{Error, Result};
 use fields::{Document, Section};
+pub use limits::MAX_SIZE;
+use limits::{MAX_LIST, MAX_PERMISSIONS};
 
 /// The file's name in a package.
 pub const FILE_NAME: &str = "manifest.toml";
 /// The folder of a package that holds its files; hooks lie outside it.
 pub const DATA: &str = "data";
-
-/// Size of a manifest in bytes: one that fills the memory (M32, A56).
-pub const MAX_SIZE: usize = 256 << 10;
-/// Entries of one list in it: a solver or a question that never ends (M28).
-const MAX_LIST: usize = 1000;
-/// Paths in one list of `[Permissions]`: a question that nobody reads to its end (H28).
-const MAX_PERMISSIONS: usize = 256;
 
 /// A manifest that parsed: every name, version and path in it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -146,3 +146,28 @@ proptest::proptest! {
         let _ = Manifest::parse(&[FULL.as_bytes(), &bytes].concat());
     }
 }
+
+#[test]
+fn m32_m28_h28_what_just_fits() {
+    let text = |size: usize| {
+        let rest = with("author = \"\"").len();
+        with(&format!("author = \"{}\"", "x".repeat(size - rest)))
+    };
+    assert_eq!(text(MAX_SIZE).len(), MAX_SIZE);
+    parse(&text(MAX_SIZE)).unwrap();
+    refused(&text(MAX_SIZE + 1), "has 262145 bytes; at most 262144 are allowed");
+    for key in ["dependencies", "conflicts", "provides"] {
+        let list = |count: usize| (0..count).map(|n| format!("\"a{n}\"")).collect::<Vec<_>>().join(",");
+        parse(&with(&format!("{key} = [{}]", list(MAX_LIST)))).unwrap();
+        refused(&with(&format!("{key} = [{}]", list(MAX_LIST + 1))), "at most 1000 are allowed");
+    }
+    for key in ["write", "read", "replace"] {
+        let list = |count: usize| (0..count).map(|n| format!("\"/etc/{n}\"")).collect::<Vec<_>>().join(",");
+        parse(&with(&format!("[Permissions]\n{key} = [{}]\n", list(MAX_PERMISSIONS)))).unwrap();
+        refused(&with(&format!("[Permissions]\n{key} = [{}]\n", list(MAX_PERMISSIONS + 1))), "at most 256 are allowed");
+    }
+    let unknown = |count: usize| (0..count).map(|n| format!("x{n} = 1\n")).collect::<String>();
+    for (count, told) in [(limits::MAX_WARNINGS, limits::MAX_WARNINGS), (500, limits::MAX_WARNINGS)] {
+        assert_eq!(parse(&with(&unknown(count))).unwrap().1.len(), told);
+    }
+}

@@ -6,6 +6,8 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and look at real trees"))]
 
+mod limits;
+
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{File, Metadata, OpenOptions};
@@ -21,8 +23,7 @@ use packets_plugin_api::ident::escape;
 use packets_plugin_api::registry::{DuplicateName, Plugin, Registry};
 use rustix::fs::OFlags;
 
-/// The longest location, in bytes: the longest path of Linux with every byte escaped.
-const MAX_LOCATION: usize = 3 * 4096;
+use limits::MAX_LOCATION;
 
 /// Registers the source `file`.
 #[derive(Debug, Clone, Copy, Default)]
