@@ -116,7 +116,9 @@ impl Journal {
         let stat = folder::stat(&file).context(named)?;
         let owner = folder.stat_self().context(named)?.uid;
         match foreign(&stat) {
-            Some(_) if stat.uid == owner && is_whole_by_mode(&stat) => return Ok(Found::Of(owner)),
+            Some(_) if stat.uid == owner && is_anothers(&stat) && is_whole_by_mode(&stat) => {
+                return Ok(Found::Of(owner));
+            }
             Some(why) => return Ok(Found::Unsound(why)),
             None => {}
         }
@@ -234,15 +236,19 @@ impl Journal {
 
 /// Whether somebody else could have written it.
 fn foreign(stat: &folder::Stat) -> Option<String> {
-    let owner = rustix::process::geteuid().as_raw();
     Some(match () {
         () if stat.kind != FileKind::File => "it is no regular file".to_owned(),
-        () if stat.uid != owner && stat.uid != 0 => format!("it belongs to the user {}", stat.uid),
+        () if is_anothers(stat) => format!("it belongs to the user {}", stat.uid),
         () if stat.mode & 0o022 != 0 => format!("others may write to it (mode {:04o})", stat.mode),
         () if stat.links != 1 => "it has a second name".to_owned(),
         () if stat.size > MAX_SIZE => format!("it is larger than {MAX_SIZE} bytes"),
         () => return None,
     })
+}
+
+/// Whether it belongs neither to the caller nor to root.
+fn is_anothers(stat: &folder::Stat) -> bool {
+    stat.uid != rustix::process::geteuid().as_raw() && stat.uid != 0
 }
 
 /// Whether nobody but its owner could have written it.

@@ -229,6 +229,18 @@ fn c25_decisions_name_only_what_is_there() {
 }
 
 #[test]
+fn c25_a_journal_as_large_as_may_be() {
+    let home = tempfile::tempdir().unwrap();
+    written(home.path(), &[]);
+    let file = File::options().write(true).open(home.path().join(id().as_str())).unwrap();
+    // Holes: of what is within the bound only the size is looked at here.
+    file.set_len(MAX_SIZE).unwrap();
+    assert_eq!(foreign(&folder::stat(&file).unwrap()), None);
+    file.set_len(MAX_SIZE + 1).unwrap();
+    unsound(home.path(), "larger than 1073741824 bytes");
+}
+
+#[test]
 fn c25_no_more_is_written_than_can_be_read() {
     let home = tempfile::tempdir().unwrap();
     let mut journal = Journal::begin(pending(home.path()), &id(), staging()).unwrap();
