@@ -263,3 +263,17 @@ proptest! {
         prop_assert_eq!(bytes, again, "the unpacked tree packs to the same bytes");
     }
 }
+
+#[test]
+fn a60_levels_up_to_one_that_readers_must_support() {
+    let home = folder();
+    let at_level = |level| pack_at_level(&Folder::open_ambient(home.path()).unwrap(), std::io::sink(), level);
+    for level in [1, MAX_COMPRESSION_LEVEL] {
+        at_level(level).unwrap();
+    }
+    for level in [0, MAX_COMPRESSION_LEVEL + 1, i32::MIN, i32::MAX] {
+        let error = at_level(level).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request);
+        assert!(error.to_string().contains("no compression level from 1 to 19"), "{error}");
+    }
+}

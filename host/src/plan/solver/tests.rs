@@ -449,6 +449,39 @@ fn m33_each_limit_ends_the_search() {
 }
 
 #[test]
+fn m33_a_search_that_needs_all_of_a_limit_ends_well() {
+    let chain: Vec<Candidate> = (0..30).map(|at| candidate(&format!("p{at}"), &[&format!("p{}", at + 1)])).collect();
+    let chain: Vec<Candidate> = chain.into_iter().chain([candidate("p30", &[])]).collect();
+    let all = Limits::default();
+    let with: [(&str, &dyn Fn(usize) -> Limits); 3] = [
+        ("steps", &|most| Limits { steps: most as u64, ..all }),
+        ("packages", &|packages| Limits { packages, ..all }),
+        ("links", &|links| Limits { links, ..all }),
+    ];
+    for (what, limits) in with {
+        let fits = |most: &usize| resolve_with(limits(*most), &["p0"], &chain, &[]).is_ok();
+        let needed = (1..1000).find(fits).unwrap();
+        assert!(needed >= 30 && fits(&(needed + 1)), "{what}: {needed}");
+        let error = resolve_with(limits(needed - 1), &["p0"], &chain, &[]).unwrap_err();
+        assert!(text(&error).contains(&format!("given up after {} {what}", needed - 1)), "{}", text(&error));
+    }
+}
+
+#[test]
+fn m33_as_many_sentences_as_anybody_reads() {
+    let most = super::super::limits::SENTENCES;
+    let sentences = |links: usize| {
+        let link = |at: usize| candidate(&format!("p{at}"), &[&format!("p{}", at + 1)]);
+        let chain: Vec<Candidate> = (0..links).map(link).collect();
+        let error = resolve(&["p0"], &chain, &[]).unwrap_err();
+        (error.causes().len(), text(&error).contains("more of the kind"))
+    };
+    // The message itself tells of the last link.
+    assert_eq!(sentences(most + 1), (most, false));
+    assert_eq!(sentences(most + 2), (most + 1, true), "and one that says how many there are besides");
+}
+
+#[test]
 fn m33_providing_an_essential_name_takes_nothing_over() {
     let impostor = candidate("impostor", &[]).provides(&["packets", "libc"]);
     let impostor = Candidate { serial: 99, ..impostor };

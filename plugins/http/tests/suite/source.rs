@@ -10,7 +10,7 @@ use crate::support::{Request, Server, Stream, at, get, impatient, ok, options, r
 use packets_plugin_api::conformance::fetch::{Served, fetch_source_suite};
 use packets_plugin_api::fetch::{FetchErrorKind, FetchSource};
 use packets_plugin_api::registry::{FetchSettings, Plugin, Registry};
-use packets_plugin_http::limits::{MAX_HEAD, MAX_HEADERS, MAX_REDIRECTS};
+use packets_plugin_http::limits::{IDLE_CONNECTIONS, MAX_HEAD, MAX_HEADERS, MAX_REDIRECTS};
 use packets_plugin_http::{HttpPlugin, HttpSource, Options};
 
 use FetchErrorKind::{BadLocation, Denied, LoginFirst, NotFound, Protocol, Unreachable};
@@ -437,6 +437,36 @@ fn n19_what_follows_a_reply_is_no_reply_to_the_next_request() {
             assert_eq!(came, path.as_bytes());
         }
     }
+}
+
+#[test]
+fn connections_are_kept_for_the_next_file_up_to_a_bound() {
+    const AT_ONCE: usize = IDLE_CONNECTIONS + 2;
+    let (opened, all_there) = (Arc::new(Mutex::new(0)), std::sync::Barrier::new(AT_ONCE));
+    let counted = opened.clone();
+    let server = Server::start_with(
+        move |_, stream| {
+            all_there.wait();
+            stream.write_all(&ok(b"x")).is_ok()
+        },
+        move |stream| {
+            *counted.lock().unwrap() += 1;
+            Some(Box::new(stream))
+        },
+    );
+    let source = source();
+    let mut rounds = Vec::new();
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| assert_eq!(get(&source, &server.url("/x"), 0).unwrap().unwrap(), b"x"));
+            }
+        });
+        rounds.push(*opened.lock().unwrap());
+        // Until the client's thread has put them aside.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(rounds, [AT_ONCE, AT_ONCE + 2], "all but so many were closed");
 }
 
 #[test]
