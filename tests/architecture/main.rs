@@ -4,6 +4,7 @@
 mod arrows;
 mod files;
 mod forgotten;
+mod limits;
 mod words;
 
 use std::path::{Path, PathBuf};
