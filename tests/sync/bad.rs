@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use packets_tests::{Package, Reply, Server, TestEnvironment, on_path, skip};
+use packets_tests::{Package, Reply, Server, TestEnvironment, on_path, skip, tar_of, zstd_of};
 use rusqlite::Connection;
 
 struct Synced {
@@ -154,6 +154,76 @@ fn m12_m13_m14_m29_m30_values_that_are_none() {
         }
         assert!(!output.stderr.contains('\u{1b}'));
     }
+}
+
+/// The address of the package `tool`, and its bytes on another day: the same version, and one letter of a file differs.
+fn another_day(synced: &Synced) -> (&'static str, Vec<u8>) {
+    let other = Package::program("tool", "1").needs(&[]).data("name", "fool 1\n");
+    let bytes = fs::read(other.file(&synced.environment.work())).unwrap();
+    ("/tool-1.pkt.tar.zst", bytes)
+}
+
+#[test]
+fn m09_an_index_of_one_day_and_a_package_of_another() {
+    let synced = synced();
+    synced.environment.prime();
+    let (path, later) = another_day(&synced);
+    let first = fs::read(synced.environment.repo().join(&path[1..])).unwrap();
+    assert_ne!(first, later);
+    let install = || synced.environment.run(&["install", "tool"]);
+    for knows_sizes in [true, false] {
+        if !knows_sizes {
+            // As version 1 wrote them: then only the hash can tell.
+            let without = synced.changed("UPDATE packages SET size = NULL");
+            synced.server.set("/index.db", Reply::Bytes(without));
+            synced.environment.run(&["sync"]).ok();
+        }
+        synced.server.set(path, Reply::Bytes(later.clone()));
+        let refused = synced.environment.refused(5, install);
+        assert!(refused.stderr.contains("tool"), "{refused}");
+    }
+    assert_eq!(synced.environment.installed(), [""; 0]);
+
+    // The index of the other day, and the package of this one.
+    let newer = TestEnvironment::hostile();
+    fs::write(newer.repo().join(&path[1..]), &later).unwrap();
+    let repo = newer.repo();
+    newer.run_plain(&["index", repo.to_str().unwrap(), "--url", &synced.server.url("")]).ok();
+    synced.server.set("/index.db", Reply::Bytes(fs::read(repo.join("index.db")).unwrap()));
+    synced.environment.run(&["sync"]).ok();
+    synced.server.set(path, Reply::Bytes(first));
+    synced.environment.refused(5, install);
+    // Of one day, they go together.
+    synced.server.set(path, Reply::Bytes(later));
+    install().ok();
+}
+
+#[test]
+fn m21_no_byte_of_a_package_lies_outside_of_its_hash() {
+    let synced = synced();
+    synced.environment.prime();
+    synced.server.set("/index.db", Reply::Bytes(synced.changed("UPDATE packages SET size = NULL")));
+    synced.environment.run(&["sync"]).ok();
+    let package = Package::program("tool", "1").needs(&[]);
+    let good = fs::read(synced.environment.repo().join("tool-1.pkt.tar.zst")).unwrap();
+    let manifest = package.manifest();
+    let with_manifest = |text: &str| package.clone().manifest_text(text).archive_with(&[]);
+    let tar = tar_of(&package.entries());
+    for (what, bytes) in [
+        ("a comment in the manifest", with_manifest(&format!("{manifest}# x\n"))),
+        ("another author", with_manifest(&manifest.replace("[Info]\n", "[Info]\nauthor = \"x\"\n"))),
+        ("a permission", with_manifest(&format!("{manifest}[Permissions]\nwrite = [\"/etc/x\"]\n"))),
+        ("padding of the archive", zstd_of(&[&tar[..], &[0; 512]].concat())),
+        ("another compression of the same bytes", zstd::encode_all(&tar[..], 19).unwrap()),
+        ("a byte behind the frame", [&good[..], b"\0"].concat()),
+    ] {
+        assert_ne!(bytes, good, "{what}");
+        synced.server.set("/tool-1.pkt.tar.zst", Reply::Bytes(bytes));
+        let refused = synced.environment.refused(5, || synced.environment.run(&["install", "tool"]));
+        assert!(refused.stderr.contains("SHA-256"), "{what}: {refused}");
+    }
+    synced.server.set("/tool-1.pkt.tar.zst", Reply::Bytes(good));
+    synced.environment.run(&["install", "tool"]).ok();
 }
 
 #[test]
