@@ -28,6 +28,7 @@ pub mod ops;
 pub mod output;
 pub mod pack;
 pub mod plan;
+pub mod plugin;
 pub mod recover;
 pub mod report;
 mod share;

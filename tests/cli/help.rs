@@ -2,7 +2,7 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "completions",
     "manual",
     "config",
@@ -30,6 +30,7 @@ const COMMANDS: [&str; 27] = [
     "index",
     "hook",
     "serve",
+    "plugin",
 ];
 
 #[test]
@@ -80,6 +81,7 @@ Commands:
   index        Make the index of a folder of package files; v1 can read it too
   hook         Work with the hooks of packages
   serve        Share the fetched packages with other machines on the local network
+  plugin       Work with places to fetch from that are loaded from files
   completions  Print the script that makes a shell complete commands, options and names of packages
   manual       Write the manual, one page a command
   help         Print this message or the help of the given subcommand(s)

@@ -15,6 +15,7 @@ mod list;
 mod mark;
 mod owns;
 mod pack;
+mod plugin;
 mod recover;
 mod remove;
 mod search;
@@ -65,6 +66,9 @@ struct Global {
     /// Show what would happen and change nothing; hooks run on a view. =plan: stop at the plan, fetch nothing
     #[arg(long, global = true, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "hooks")]
     dry_run: Option<DryRun>,
+    /// Fetch from no plugin that is loaded from a file
+    #[arg(long, global = true)]
+    no_plugins: bool,
     /// Print JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -112,6 +116,10 @@ enum Command {
     Index(index::Index),
     Hook(hook::Hook),
     Serve(serve::Serve),
+    Plugin(plugin::Plugin),
+    /// What one plugin runs in; for the program itself
+    #[command(hide = true)]
+    PluginWorker,
     Completions(complete::Completions),
     Manual(complete::Manual),
 }
@@ -142,6 +150,9 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    if matches!(cli.command, Command::PluginWorker) {
+        return crate::plugin::worker::run();
+    }
     let output = Output::new(Wanted {
         json: cli.global.json,
         quiet: cli.global.quiet,
@@ -184,6 +195,7 @@ fn options(global: &Global) -> Options {
         config: global.config.clone(),
         yes: global.yes,
         dry_run: global.dry_run,
+        plugins: !global.no_plugins,
         wait: !global.no_wait,
         no_lan: global.no_lan,
         give_up: false,
@@ -218,6 +230,8 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Index(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),
         Command::Serve(args) => args.run(options, output),
+        Command::Plugin(args) => args.run(options, output),
+        Command::PluginWorker => Ok(()),
         Command::Completions(args) => args.run(output),
         Command::Manual(args) => args.run(output),
     }?;

@@ -16,6 +16,7 @@ use packets_plugin_api::relpath::RelPath;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::plugin::PluginTable;
 pub use limits::MAX_CONFIG_SIZE;
 pub use size::{ByteSize, Period};
 
@@ -41,7 +42,7 @@ pub struct Config {
     /// How long a transaction can be undone.
     #[serde(rename = "History")]
     pub history: History,
-    /// Where plugins are; tables of single plugins stand beside `dir`.
+    /// Places to fetch from that are loaded from files; the table of each stands beside `dir`.
     #[serde(rename = "Plugins")]
     pub plugins: Plugins,
 }
@@ -262,9 +263,9 @@ impl PackageGrant {
 pub struct Plugins {
     /// The folder of plugins that are loaded from files.
     pub dir: AbsolutePath,
-    /// The plugins' own tables, passed to them as they are.
+    /// The table of each plugin.
     #[serde(flatten)]
-    pub tables: BTreeMap<String, toml::Value>,
+    pub tables: BTreeMap<String, PluginTable>,
 }
 
 impl Default for Plugins {

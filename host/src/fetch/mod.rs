@@ -37,6 +37,7 @@ pub use location::{resolve_mirror, shown};
 pub use packets_plugin_api::fetch::Artifact as Wanted;
 use places::{Answer, Places};
 use problem::Problem;
+pub(crate) use problem::one_line;
 use transfer::Written;
 
 /// An open package file that nobody else can change, not yet compared with what was expected.

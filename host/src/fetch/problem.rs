@@ -109,7 +109,7 @@ impl From<Stopped> for Problem {
 }
 
 /// An error and all that stands behind it.
-pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -14,7 +14,7 @@ use packets_plugin_api::storage::{Access, Storage, StorageErrorKind, StorageForm
 use super::Options;
 use crate::adopt::Version1;
 use crate::cache::Cache;
-use crate::config::{Config, MAX_CONFIG_SIZE};
+use crate::config::{Config, MAX_CONFIG_SIZE, Plugins};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::given;
@@ -22,6 +22,7 @@ use crate::history;
 use crate::interrupt;
 use crate::lock::Lock;
 use crate::memory::RememberedFile;
+use crate::plugin::{Installed, PluginSource};
 use crate::recover::{self, Ended, OnFailure, Recovered};
 use crate::report::{Event, Events};
 use crate::share::shelf::Shelf;
@@ -44,6 +45,9 @@ const LAN_MEMORY: &str = "lan.json";
 const RUN_FOLDER: &str = "run/packets";
 /// The source of folders of this machine.
 const LOCAL: &str = "file";
+
+/// Sent to servers as the name of the program.
+pub(super) const USER_AGENT: &str = concat!("packets/", env!("CARGO_PKG_VERSION"));
 
 /// What a command is going to do with the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,16 @@ impl Mode {
     }
 }
 
+/// Whose config names plugins: code comes from the running system's, or from the file that the user named
+/// on the command line, never from that of another root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PluginsOf {
+    /// The config in use is such a one.
+    ThisConfig,
+    /// The running system's.
+    TheSystem,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Context {
@@ -80,6 +94,8 @@ pub(super) struct Context {
     pub(super) bin: RelPath,
     config_folder: RelPath,
     no_lan: bool,
+    /// Where plugins come from; none: none are used.
+    plugins_of: Option<PluginsOf>,
     /// The config in use as the user would open it, for messages.
     pub(super) config_name: String,
     /// What a crash had left and was brought to its end.
@@ -123,6 +139,8 @@ impl Context {
         let bin = target.canonical(&config.base.bin_dir.0)?;
         let recovered = Vec::new();
         let no_lan = options.no_lan;
+        let own = options.config.is_some() || !target.relocated();
+        let plugins_of = options.plugins.then_some(if own { PluginsOf::ThisConfig } else { PluginsOf::TheSystem });
         let mut context = Self {
             target,
             config,
@@ -132,6 +150,7 @@ impl Context {
             bin,
             config_folder,
             no_lan,
+            plugins_of,
             config_name,
             recovered,
             _lock: lock,
@@ -334,8 +353,11 @@ impl Context {
     /// Everything that packages are fetched from. A run that changes nothing makes no cache.
     pub(super) fn fetcher<'a>(&self, mode: Mode, events: &'a dyn Events) -> Result<Fetcher<'a>> {
         let used = &self.config.fetch.sources;
-        let known: Vec<&str> = self.registry.fetch_names().chain([CACHE]).collect();
-        if let Some(unknown) = used.iter().find(|name| !known.contains(&name.as_str())) {
+        let is_shipped = |name: &str| self.registry.fetch_names().chain([CACHE]).any(|shipped| shipped == name);
+        let plugins = self.plugins(used.iter().any(|name| !is_shipped(name)))?;
+        let shipped = self.registry.fetch_names().chain([CACHE]).map(str::to_owned);
+        let known: Vec<String> = shipped.chain(plugins.tables.keys().cloned()).collect();
+        if let Some(unknown) = used.iter().find(|name| !known.contains(name)) {
             return Err(Error::request(format!("cannot fetch from {unknown:?}: there is no such source"))
                 .hint(format!("Fetch.sources in {} may name {}", self.config_name, known.join(", "))));
         }
@@ -345,16 +367,17 @@ impl Context {
             name == LOCAL || !is_silenced && used.iter().any(|used| used == name)
         };
         let settings = FetchSettings {
-            user_agent: concat!("packets/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             lan_port: self.config.lan.port,
             memory: if is_used(LAN) { self.memory(mode)? } else { None },
         };
-        let sources: Vec<Arc<dyn FetchSource>> = self
+        let mut sources: Vec<Arc<dyn FetchSource>> = self
             .registry
             .fetch_names()
             .filter(|name| is_used(name))
             .filter_map(|name| Some(self.registry.fetch(name)?(&settings)))
             .collect();
+        sources.extend(self.plugin_sources(&plugins, events));
         let cache_path = &self.config.base.cache_dir.0;
         let cache = match mode {
             _ if !is_used(CACHE) => None,
@@ -364,6 +387,38 @@ impl Context {
         let cache = cache.map(|place| Cache::new(place.folder));
         let cache = if mode == Mode::Read { cache.map(Cache::without_parts) } else { cache };
         Ok(Fetcher::new(sources, cache, events))
+    }
+}
+
+impl Context {
+    /// The plugins that the config has, with `--no-plugins` too: they are known then, and not used.
+    pub(super) fn plugins(&self, are_wanted: bool) -> Result<Plugins> {
+        if self.plugins_of == Some(PluginsOf::TheSystem) && are_wanted {
+            let system = Target::open(None, false)?;
+            let folder = system.enter(&CONFIG_FOLDER.parse()?)?;
+            let file = format!("/{CONFIG_FOLDER}/{CONFIG}");
+            return Ok(read_config(&Options::default(), folder.as_ref(), &file)?.plugins);
+        }
+        Ok(self.config.plugins.clone())
+    }
+
+    /// Those of the plugins that are used. One that is broken says so when it is asked.
+    fn plugin_sources(&self, plugins: &Plugins, events: &dyn Events) -> Vec<Arc<dyn FetchSource>> {
+        let mut sources: Vec<Arc<dyn FetchSource>> = Vec::new();
+        for name in plugins.tables.keys().filter(|name| self.config.fetch.sources.contains(name)) {
+            if self.registry.fetch_names().chain([CACHE]).any(|shipped| shipped == name) {
+                let text = format!("the plugin {name} is not used: a source of that name is built in");
+                events.event(&Event::Warning(&text));
+            } else if let Some(plugin) = Installed::of(plugins, name).filter(|_| self.plugins_of.is_some()) {
+                sources.push(Arc::new(PluginSource::new(plugin, USER_AGENT)));
+            }
+        }
+        sources
+    }
+
+    /// Whether the config in use may name code.
+    pub(super) fn may_name_plugins(&self) -> bool {
+        self.plugins_of == Some(PluginsOf::ThisConfig)
     }
 }
 

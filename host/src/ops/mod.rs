@@ -15,6 +15,7 @@ mod mark;
 mod names;
 mod owns;
 mod pack;
+mod plugin;
 mod private;
 mod remove;
 mod room;
@@ -49,6 +50,9 @@ pub use mark::{Mark, Marked, MarkedPackage, mark};
 pub use names::{available_names, installed_names};
 pub use owns::{Owned, Owner, owns};
 pub use pack::{Packed, pack};
+pub use plugin::{
+    CheckedPlugin, PluginInformation, Question, plugin_add, plugin_check, plugin_info, plugin_list, plugin_remove,
+};
 pub use remove::remove;
 pub use search::{Hit, search};
 pub use serve::{Served, Status, serve_init, serve_run, serve_status, serve_stop};
@@ -74,6 +78,8 @@ pub struct Options {
     pub dry_run: Option<DryRun>,
     /// `--no-lan`.
     pub no_lan: bool,
+    /// Whether plugins from files are used.
+    pub plugins: bool,
     /// Whether to wait for another run.
     pub wait: bool,
     /// `recover --give-up`: what cannot be brought to its end is left as it stands.

@@ -4,6 +4,7 @@ mod ask;
 mod config;
 mod look;
 mod past;
+mod plugin;
 mod serving;
 
 use std::fmt::Display;

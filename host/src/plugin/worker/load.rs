@@ -1,0 +1,29 @@
+//! The one place where somebody else's code is loaded.
+#![allow(unsafe_code, reason = "dlopen, and the entry of a plugin")]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use packets_plugin_api::native::ENTRY;
+use packets_plugin_api::native::abi::Entry;
+use packets_plugin_api::native::foreign::ForeignPlugin;
+
+/// Loads the library that lies behind a handle; it is never unloaded (P10).
+pub(super) fn load(library: BorrowedFd<'_>) -> Result<ForeignPlugin, String> {
+    let path = format!("/proc/self/fd/{}", library.as_raw_fd());
+    // SAFETY: the library's constructors run here. The host has checked whose file it was and that its SHA-256 is the
+    // approved one; this process has given up what it could, and nothing of the host's lies in it.
+    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
+    let library = library.map_err(|error| format!("it cannot be loaded: {}", one_line(&error)))?;
+    // SAFETY: the header says what this symbol is; a library that lies harms only this process.
+    let entry: Entry =
+        unsafe { *library.get::<Entry>(ENTRY).map_err(|error| format!("it has no {ENTRY}: {}", one_line(&error)))? };
+    // What it gives out points into it.
+    std::mem::forget(library);
+    // SAFETY: as above; it is never unloaded.
+    unsafe { ForeignPlugin::load(entry) }.map_err(|refused| refused.to_string())
+}
+
+fn one_line(error: &libloading::Error) -> String {
+    crate::fetch::one_line(error)
+}

@@ -1,0 +1,134 @@
+//! Plugins that crash, hang, lie and try to get out: each costs its own transfer and nothing else.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use packets_tests::is_root;
+use rustix::process::{Pid, Signal};
+
+use super::Scene;
+
+fn with_bad() -> Option<Scene> {
+    let scene = Scene::new()?;
+    let library = scene.bad(&[]);
+    scene.add(&library).ok();
+    Some(scene)
+}
+
+#[test]
+fn p08_what_a_plugin_does_to_itself_costs_its_own_transfer() {
+    let Some(scene) = with_bad() else { return };
+    let server = scene.server();
+    for word in ["crash", "abort", "exit", "close", "hang", "spin", "stop", "environment", "search-crash", "number"] {
+        let started = Instant::now();
+        scene.install_from(&[&format!("bad://{word}"), &server.url("")]).ok();
+        assert_eq!(scene.environment.launch("usr/bin/tool", &[]), "tool 1\n", "{word}");
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(20), "{word} held us up for {took:?}");
+        scene.run(&["remove", "tool"]).ok();
+        let _ = fs::remove_dir_all(scene.environment.at("var/cache/packets"));
+    }
+}
+
+#[test]
+fn p08_how_it_ended_is_told() {
+    let Some(scene) = with_bad() else { return };
+    for (word, part) in [
+        ("crash", "SIGSEGV"),
+        ("abort", "SIGABRT"),
+        ("exit", "the code 0"),
+        ("search-crash", "SIGSEGV"),
+        ("environment", "there is none"),
+    ] {
+        scene.environment.refused(4, || scene.install_from(&[&format!("bad://{word}")])).says(part);
+    }
+}
+
+#[test]
+fn p08_a_worker_can_do_nothing_but_talk() {
+    let Some(scene) = with_bad() else { return };
+    let output = scene.install_from(&["bad://try"]).fails(4);
+    assert!(output.stderr.contains("could:\n") || output.stderr.trim_end().ends_with("could:"), "{output}");
+    assert!(!fs::exists("/tmp/packets-bad-plugin").unwrap(), "root: {}", is_root());
+}
+
+#[test]
+fn p09_p13_what_it_says_never_makes_wrong_bytes_right() {
+    let Some(scene) = with_bad() else { return };
+    for (word, code, part) in [
+        ("lie", 5, "bytes"),
+        ("endless", 5, "bytes"),
+        ("short", 5, "announces 1073741824 bytes"),
+        ("much", 4, "bytes came, where"),
+        ("version", 4, "9223372036854775808 bytes"),
+        ("terminal", 4, "cleared"),
+    ] {
+        let output = scene.environment.refused(code, || scene.install_from(&[&format!("bad://{word}")])).says(part);
+        assert!(!output.stderr.contains('\u{1b}'), "{output}");
+    }
+}
+
+#[test]
+fn p14_with_a_broken_plugin_everything_else_works() {
+    let Some(scene) = with_bad() else { return };
+    let server = scene.server();
+    scene.install_from(&[&server.url("")]).ok();
+    fs::write(scene.dir().join("bad/plugin.so"), "broken").unwrap();
+    scene.run(&["recover"]).ok();
+    for (arguments, part) in [
+        (&["list"][..], "tool"),
+        (&["plugin", "list"], "not used: "),
+        (&["plugin", "info", "bad"], "not a shared library"),
+    ] {
+        let output = scene.run(arguments).ok();
+        assert!(output.stdout.contains(part), "{part}: {output}");
+    }
+    scene.run(&["plugin", "check", "bad"]).fails(4).says("not a shared library");
+    scene.run(&["remove", "tool"]).ok();
+    let _ = fs::remove_dir_all(scene.environment.at("var/cache/packets"));
+    scene.install_from(&["bad://lie"]).fails(4).says("not a shared library");
+    scene.install_from(&[&server.url("")]).ok();
+    scene.run(&["remove", "tool"]).ok();
+    let index = scene.environment.repo().join("index.db");
+    scene.run(&["--no-plugins", "--repo", index.to_str().unwrap(), "install", "tool"]).ok();
+    scene.run(&["plugin", "remove", "bad"]).ok();
+    assert!(!scene.config().contains("bad"));
+}
+
+/// Whether a worker runs that was started with this time zone, which no other test has.
+fn is_running(zone: &str) -> bool {
+    let is_it = |entry: fs::DirEntry| {
+        let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+        let has_zone = read("environ").split(|byte| *byte == 0).any(|line| line == format!("TZ={zone}").as_bytes());
+        has_zone && read("cmdline").ends_with(b"\0plugin-worker\0")
+    };
+    fs::read_dir("/proc").unwrap().flatten().any(is_it)
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn p08_no_worker_outlives_the_program() {
+    let Some(scene) = with_bad() else { return };
+    scene.index_at(&["bad://hang"]);
+    for killed in [false, true] {
+        let zone = format!("{}/{killed}", scene.environment.place().display());
+        let mut command = scene.environment.command();
+        command.env("TZ", &zone).arg("--root").arg(scene.environment.root()).arg("--config").arg(&scene.config);
+        command.arg("--repo").arg(scene.environment.repo().join("index.db")).args(["--yes", "install", "tool"]);
+        let mut program = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("the worker is running", || is_running(&zone));
+        let signal = if killed { Signal::KILL } else { Signal::TERM };
+        rustix::process::kill_process(Pid::from_child(&program), signal).unwrap();
+        program.wait().unwrap();
+        wait_until("a worker has outlived the program", || !is_running(&zone));
+        scene.run(&["recover"]).ok();
+    }
+}
