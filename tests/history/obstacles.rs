@@ -279,7 +279,8 @@ fn c16_files_of_several_names_in_a_lower_layer() {
         fs::hard_link(environment.at(path), environment.at(other)).unwrap();
     }
     let folder = release("2").write(&environment.work()).display().to_string();
-    let commands: &[&[&str]] = &[&["install", &folder], &["undo"], &["list"], &["remove", "tool"], &["undo"], &["list"]];
+    let commands: &[&[&str]] =
+        &[&["install", &folder], &["undo"], &["list"], &["remove", "tool"], &["undo"], &["list"]];
     let done = on_overlay(&environment, ",redirect_dir=off", commands);
     if done.is_empty() {
         skip("there are no overlays here");
