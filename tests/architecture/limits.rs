@@ -195,6 +195,13 @@ const MET: [(&str, &[Row]); 11] = [
             ("VERIFY_TIME", &["m25_the_clock_stops_a_query"]),
             ("CUT_OFF_BYTES", &["c24_what_is_too_large_is_not_copied"]),
             ("BUSY", &["c24_busy_says_that_another_program_is_there", "c24_a_lock_that_is_busy_once_is_waited_for"]),
+            (
+                "BUSY_READER",
+                &[
+                    "c20_readers_beside_a_writer_see_old_or_new",
+                    "c20_readers_beside_a_writer_that_stands_still_see_old_or_new",
+                ],
+            ),
         ],
     ),
 ];

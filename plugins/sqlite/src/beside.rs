@@ -100,29 +100,31 @@ impl Stamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamps {
     record: Stamp,
-    journal: Stamp,
+    journal: Option<Stamp>,
 }
 
 impl Stamps {
-    /// The state now; none where one of both is missing.
+    /// The state now; none where there is no record.
     pub(crate) fn of(place: &Path) -> Option<Self> {
         let stamp = |path: &Path| path.symlink_metadata().ok().filter(Metadata::is_file).map(|data| Stamp::of(&data));
-        Some(Self { record: stamp(place)?, journal: stamp(&journal(place))? })
+        Some(Self { record: stamp(place)?, journal: stamp(&journal(place)) })
     }
 
     /// The bytes of both.
     pub(crate) fn size(&self) -> u64 {
-        self.record.size.saturating_add(self.journal.size)
+        self.record.size.saturating_add(self.journal.map_or(0, |journal| journal.size))
     }
 }
 
-/// Copies the file at `place`, and after it its journal, to the empty file `copy` and beside it. The
-/// answer is their state; none where they changed meanwhile.
+/// Copies the file at `place`, and after it its journal where there is one, to the empty file `copy` and beside it.
+/// The answer is their state; none where they changed meanwhile.
 pub(crate) fn copy_pair(place: &Path, copy: &Path) -> io::Result<Option<Stamps>> {
     let _alone = open::alone();
     let Some(stamps) = Stamps::of(place) else { return Ok(None) };
     // The record first: the journal of a write is complete before the write begins.
-    for (from, to, stamp) in [(place, copy, stamps.record), (&*journal(place), &*journal(copy), stamps.journal)] {
+    let pair = [(place, copy, Some(stamps.record)), (&*journal(place), &*journal(copy), stamps.journal)];
+    for (from, to, stamp) in pair {
+        let Some(stamp) = stamp else { continue };
         let from = match open_file(from) {
             Ok(from) => from,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -130,11 +132,14 @@ pub(crate) fn copy_pair(place: &Path, copy: &Path) -> io::Result<Option<Stamps>>
         };
         io::copy(&mut from.take(stamp.size), &mut open_private(to)?)?;
     }
-    Ok(Stamps::of(place).filter(|after| *after == stamps))
+    // Times are coarse: a whole write may have happened in one moment, but then it counted itself.
+    let counted = Header::read(copy)?;
+    let is_same = Stamps::of(place) == Some(stamps) && Header::read(place).is_ok_and(|now| now == counted);
+    Ok(is_same.then_some(stamps))
 }
 
 /// The first bytes of a database file.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header([u8; HEADER]);
 
 impl Header {
@@ -178,9 +183,12 @@ pub(crate) enum Journal {
 }
 
 impl Journal {
-    /// The journal at `path`.
+    /// The journal at `path`, void where there is none.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        let file = open_file(path)?;
+        let file = match open_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Void),
+            opened => opened?,
+        };
         let mut start = [0; 20];
         let size = file.metadata()?.len();
         if size < start.len() as u64 {

@@ -21,6 +21,12 @@ pub(crate) fn is_cut_off(error: &StorageError) -> bool {
     code.is_some_and(|code| code.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
+/// Whether another program kept the file to itself for longer than was waited.
+pub(crate) fn is_busy(error: &StorageError) -> bool {
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    cause.and_then(rusqlite::Error::sqlite_error_code).is_some_and(|code| code == ErrorCode::DatabaseBusy)
+}
+
 /// A file that is being worked on, by the name that errors give it.
 #[derive(Clone)]
 pub(crate) struct Subject {

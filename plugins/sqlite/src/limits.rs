@@ -37,5 +37,7 @@ pub(crate) const INSTRUCTIONS: i32 = 10_000;
 pub(crate) const CUT_OFF_BYTES: u64 = 256 << 20;
 /// How often a reader looks again where files change under its eyes (C24).
 pub(crate) const CUT_OFF_TRIES: usize = 20;
-/// How long to wait for another program that is writing to installed.db (C24).
+/// How long a writer waits for another program that is writing to installed.db (C24).
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
+/// How long a reader waits for a write to end before it reads a copy: a writer that stands still (C20).
+pub(crate) const BUSY_READER: Duration = Duration::from_millis(250);

@@ -97,7 +97,7 @@ pub(crate) fn own(subject: &Subject, file: &Path, write: bool) -> Result<Connect
         let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(path, access)?;
         harden(&connection)?;
-        connection.busy_timeout(limits::BUSY)?;
+        connection.busy_timeout(if write { limits::BUSY } else { limits::BUSY_READER })?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     };

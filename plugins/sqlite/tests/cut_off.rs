@@ -206,6 +206,51 @@ fn c20_readers_beside_a_writer_see_old_or_new() {
     writer.wait().unwrap();
 }
 
+/// Stops a writer for good wherever it is, and reads; the answer is the longest wait, and how often the journal
+/// was there.
+fn stops(file: &Path, writer: &Child, rounds: u64) -> (Duration, u32) {
+    let id = rustix::process::Pid::from_child(writer);
+    let send = |signal| rustix::process::kill_process(id, signal).unwrap();
+    let stays = read(file);
+    let (mut last, mut longest, mut amid) = (0, Duration::ZERO, 0);
+    for round in 0..rounds {
+        thread::sleep(Duration::from_micros(round * 7919 % 60_000));
+        send(rustix::process::Signal::STOP);
+        amid += u32::from(journal(file).exists());
+        for open_anew in [true, false] {
+            let start = Instant::now();
+            let number = if open_anew { seen(&*read(file)) } else { seen(&*stays) };
+            longest = longest.max(start.elapsed());
+            assert!(number >= last, "C20: never back");
+            last = number;
+        }
+        if round % 20 == 0 {
+            let copy = file.with_extension("copy");
+            stays.copy_to(&copy).unwrap_or_else(|error| panic!("C20: {}", whole(&error)));
+            assert_eq!(seen(&*read(&copy)), last, "C20");
+        }
+        send(rustix::process::Signal::CONT);
+    }
+    (longest, amid)
+}
+
+#[test]
+fn c20_readers_beside_a_writer_that_stands_still_see_old_or_new() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("installed.db");
+    write(&file).finish(&generation(1)).unwrap();
+    let mut writer = writer(&file);
+    let (longest, amid) = stops(&file, &writer, 40);
+    assert!(amid > 0, "C20: a writer stood still in the middle of a write");
+    assert!(longest < MOST_PATIENCE, "C20: a wait of {longest:?}");
+    assert!(writer.try_wait().unwrap().is_none(), "C20: the writer was not stopped by readers");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+}
+
+/// What a reader may take beside a writer that stands still, on a machine that has other things to do as well.
+const MOST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Whether the journal is complete, and so the write to the record may have begun.
 fn has_begun(journal: &Path) -> bool {
     let mut first = [0];

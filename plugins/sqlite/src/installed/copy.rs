@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use packets_plugin_api::storage::{StorageError, StorageErrorKind};
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ffi};
 
 use crate::beside::{beside, create};
 use crate::failure::Subject;
@@ -46,7 +46,8 @@ fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) ->
         .map_err(&failed)?;
     let step = Backup::new(record, &mut copy).and_then(|backup| backup.step(-1)).map_err(subject.failed("copy"))?;
     if step != StepResult::Done {
-        return Err(subject.error(StorageErrorKind::Io, "copy").because("another program is using it"));
+        let busy = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
+        return Err(subject.failed("copy")(busy));
     }
     let verdict: String =
         copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(subject.failed("copy"))?;

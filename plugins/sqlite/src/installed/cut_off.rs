@@ -1,8 +1,9 @@
-//! What a reader does where a writer was killed in the middle of a write.
+//! What a reader does where a writer was killed in the middle of a write, or stands still there.
 //!
 //! Then half of the write may be in the file, and beside it lies the journal that
 //! takes it back. Only a writer may do that there. A reader copies both to a private
-//! folder, lets SQLite put the copy right, and reads from that.
+//! folder, lets SQLite put the copy right, and reads from that. A file that a writer
+//! keeps to itself without a journal is whole: its write is about to begin, or has ended.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
