@@ -196,17 +196,20 @@ impl Denied {
     }
 
     /// The same with the places that these paths lead to on the target, as told by `resolve`.
-    pub(crate) fn resolved(&self, mut resolve: impl FnMut(&RelPath) -> RelPath) -> Self {
+    ///
+    /// # Errors
+    /// The first of `resolve`: a path of which nobody knows where it leads closes too little.
+    pub(crate) fn resolved<E>(&self, mut resolve: impl FnMut(&RelPath) -> Result<RelPath, E>) -> Result<Self, E> {
         let mut both = self.clone();
         for (from, to) in [(&self.folders, &mut both.folders), (&self.packages, &mut both.packages)] {
             for path in from {
-                let canonical = resolve(path);
+                let canonical = resolve(path)?;
                 if !canonical.is_root() && !to.contains(&canonical) {
                     to.push(canonical);
                 }
             }
         }
-        both
+        Ok(both)
     }
 
     /// Why `path` is denied to a hook whose package has the folder `own`; none: it is not.

@@ -194,7 +194,7 @@ impl Overlay {
             own.join(&path).ok()
         });
         let files = files.collect();
-        let denied = self.denied();
+        let denied = self.denied()?;
         let mut grant = InForce::new(own, data, files, denied);
         let rights = [
             (Right::Read, &context.grant.read),
@@ -204,42 +204,62 @@ impl Overlay {
         ];
         for (right, paths) in rights {
             for path in paths {
-                self.put_in_force(&mut grant, right, path, context.owners);
+                self.put_in_force(&mut grant, right, path, context.owners)?;
             }
         }
         let HookContext { package, may_replace, owners, limits, .. } = context;
         Ok(Session::new(self, Rules { package, may_replace, owners, grant }, limits))
     }
 
-    fn denied(&mut self) -> Denied {
+    fn denied(&mut self) -> Result<Denied, OverlayError> {
         if let Some(denied) = &self.denied {
-            return denied.clone();
+            return Ok(denied.clone());
         }
         let written = Denied::new(&self.places);
-        let denied = written.resolved(|path| self.leads_to(path));
+        let denied = written.resolved(|path| self.leads_to(path))?;
         self.denied = Some(denied.clone());
-        denied
+        Ok(denied)
     }
 
     /// Where a closed path leads, as far as that can be seen.
-    fn leads_to(&mut self, path: &RelPath) -> RelPath {
-        if let Ok(place) = self.resolve(&Host, &path.absolute(), true) {
-            return place.path;
+    fn leads_to(&mut self, path: &RelPath) -> Result<RelPath, OverlayError> {
+        if let Some(there) = self.canonical(path)? {
+            return Ok(there);
         }
         // A folder that the caller may not open is still a name in the one above it.
-        let above = path.parent().and_then(|parent| self.resolve(&Host, &parent.absolute(), true).ok());
-        let named = above.zip(path.file_name()).and_then(|(above, name)| above.path.child(name).ok());
-        named.unwrap_or_else(|| path.clone())
+        let above = path.parent().map(|parent| self.canonical(&parent)).transpose()?.flatten();
+        let named = above.zip(path.file_name()).and_then(|(above, name)| above.child(name).ok());
+        Ok(named.unwrap_or_else(|| path.clone()))
     }
 
-    fn put_in_force(&mut self, grant: &mut InForce, right: Right, path: &RelPath, owners: &dyn Owners) {
+    /// Where a path leads on the target; none where that is nowhere, or not to be seen.
+    fn canonical(&mut self, path: &RelPath) -> Result<Option<RelPath>, OverlayError> {
+        match self.resolve(&Host, &path.absolute(), true) {
+            Ok(place) => Ok(Some(place.path)),
+            Err(stop @ Stop::Disk(_)) => Err(OverlayError::stopped("find", path, stop)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn put_in_force(
+        &mut self,
+        grant: &mut InForce,
+        right: Right,
+        path: &RelPath,
+        owners: &dyn Owners,
+    ) -> Result<(), OverlayError> {
         // A path to displace is one name, the link itself where it is one.
         let place = match self.resolve(&Granting(owners), &path.absolute(), right != Right::Replace) {
             Ok(place) => place,
-            Err(Stop::Denied(reason, _) | Stop::Invalid(reason) | Stop::Io(reason) | Stop::Disk(reason)) => {
-                return grant.refuse(right, path, reason);
+            Err(stop @ Stop::Disk(_)) => return Err(OverlayError::stopped("find", path, stop)),
+            Err(Stop::Denied(reason, _) | Stop::Invalid(reason) | Stop::Io(reason)) => {
+                grant.refuse(right, path, reason);
+                return Ok(());
             }
-            Err(Stop::NotFound | Stop::Limit(_)) => return grant.refuse(right, path, "it cannot be found"),
+            Err(Stop::NotFound | Stop::Limit(_)) => {
+                grant.refuse(right, path, "it cannot be found");
+                return Ok(());
+            }
         };
         let mut above = Vec::new();
         if !self.any_folder {
@@ -251,6 +271,7 @@ impl Overlay {
             above.extend(spots.filter_map(|spot| Some((spot.path.clone(), spot.base.as_ref()?.stat))));
         }
         grant.add(right, path, place.path, &above, self.trusted_uid);
+        Ok(())
     }
 
     /// The net change of each path of the transaction, parents first, outside the

@@ -2,7 +2,9 @@
 
 use packets_plugin_api::hook::{HookKind, OpenMode, PolicyLine, StagedView};
 
-use crate::world::{Given, Record, Work, World, both_ways, changes, denied, lines, name, path, set_mode};
+use crate::world::{
+    Given, Record, Work, World, both_ways, changes, denied, lines, name, path, set_mode, without_handles,
+};
 
 fn line(right: &str, path: &str) -> Option<PolicyLine> {
     Some(PolicyLine { right: right.to_owned(), path: path.to_owned() })
@@ -253,6 +255,21 @@ fn h28_wide_grants_open_nothing_that_is_closed() {
         assert!(hook.refused().iter().any(|refused| refused.path == path("/proc")), "{:?}", hook.refused());
         assert!(hook.refused().iter().any(|refused| refused.path.is_root()), "{:?}", hook.refused());
     });
+}
+
+#[test]
+fn h28_no_hook_begins_while_nobody_knows_where_a_closed_path_leads() {
+    let world = World::new();
+    let attempt = || {
+        let mut overlay = world.overlay();
+        // The folder of the package is found; what is closed is looked for only when a hook begins.
+        overlay.look(&path("/opt/packets/hello/data/hello")).unwrap();
+        without_handles();
+        let begun = overlay.begin(world.context("hello", HookKind::Install, &Given::write(&["/srv"])));
+        begun.err().map(|error| error.to_string())
+    };
+    let error = std::thread::scope(|scope| scope.spawn(attempt).join()).unwrap().unwrap();
+    assert!(error.contains("cannot find /") && !error.contains("hello"), "{error}");
 }
 
 #[test]

@@ -30,16 +30,33 @@ pub(crate) fn both_ways(test: fn()) {
 
 fn without_openat2() {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
-    use seccompiler::{SeccompAction, SeccompFilter};
     const OPENAT2: i64 = 437;
-    const ENOSYS: u32 = 38;
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let rules = BTreeMap::from([(OPENAT2, Vec::new())]);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(ENOSYS), arch).unwrap();
-    let program: seccompiler::BpfProgram = filter.try_into().unwrap();
-    seccompiler::apply_filter(&program).unwrap();
+    refuse(OPENAT2, rustix::io::Errno::NOSYS);
     let answer = openat2(CWD, "/", OFlags::PATH, Mode::empty(), ResolveFlags::empty());
     assert_eq!(answer.unwrap_err(), rustix::io::Errno::NOSYS);
+}
+
+/// From now on nothing can be opened by openat in this thread.
+pub(crate) fn without_handles() {
+    const OPENAT: i64 = if cfg!(target_arch = "x86_64") { 257 } else { 56 };
+    refuse(OPENAT, rustix::io::Errno::MFILE);
+    assert_eq!(std::fs::File::open("/").unwrap_err().raw_os_error(), Some(24));
+}
+
+/// From now on a system call answers with this error in this thread.
+fn refuse(call: i64, errno: rustix::io::Errno) {
+    use seccompiler::{SeccompAction, SeccompFilter};
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let rules = BTreeMap::from([(call, Vec::new())]);
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.raw_os_error().cast_unsigned()),
+        arch,
+    )
+    .unwrap();
+    let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
 }
 
 pub(crate) fn path(text: &str) -> RelPath {
