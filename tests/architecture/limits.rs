@@ -174,6 +174,9 @@ const MET: [(&str, &[Row]); 11] = [
             ("ALL_ANSWERS_A_SECOND", &["n07_all_together_get_so_many_and_cost_so_much"]),
             ("MAX_SOURCES", &["n07_all_together_get_so_many_and_cost_so_much"]),
             ("PEER_EXPIRES", &["peers_come_go_and_expire"]),
+            ("MAX_REPLY_HEAD", &["n17_a_reply_s_head_up_to_a_bound"]),
+            ("MAX_CONNECTIONS", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
+            ("MAX_CONNECTIONS_OF_ONE", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
         ],
     ),
     (
@@ -248,18 +251,7 @@ const NOT_MET: [(&str, &str, &str); 10] = [
 const OPEN: [(&str, &[&str]); 2] = [
     (
         "plugins/lan/src/limits.rs",
-        &[
-            "MAX_NAMES",
-            "CONNECT_TIMEOUT",
-            "IDLE_TIMEOUT",
-            "MAX_REPLY_HEAD",
-            "MAX_CONNECTIONS",
-            "MAX_CONNECTIONS_OF_ONE",
-            "HEAD_TIME",
-            "MAX_HEAD",
-            "SLOWEST_READER",
-            "READER_WINDOW",
-        ],
+        &["MAX_NAMES", "CONNECT_TIMEOUT", "IDLE_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"],
     ),
     (
         "host/src/plugin/limits.rs",
@@ -347,7 +339,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 25, "a new limit comes with its test");
+    assert!(count <= 22, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

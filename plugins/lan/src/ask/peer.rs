@@ -133,6 +133,8 @@ fn read_head(stream: &mut TcpStream, place: &Place) -> Result<(Head, Vec<u8>), F
             Err(error) => return Err(broken(error)),
         }
         match parse_head(&came) {
+            // What comes at once may end beyond the bound.
+            Ok(Some((_, end))) if end > MAX_REPLY_HEAD => return Err(nonsense(place, "a head that is too large")),
             Ok(Some((head, end))) => return Ok((head, came.split_off(end))),
             Ok(None) if came.len() < MAX_REPLY_HEAD => {}
             Ok(None) => return Err(nonsense(place, "a head without an end")),
@@ -277,6 +279,37 @@ mod tests {
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(MAX_HEADERS + 1));
         assert!(head(&many).is_err());
         assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(), None);
+    }
+
+    #[test]
+    fn n17_a_reply_s_head_up_to_a_bound() {
+        let answer = |size: usize, end: &str| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let place =
+                Place::parse(&format!("lan://127.0.0.1:{}/abc", listener.local_addr().unwrap().port())).unwrap();
+            let begin = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: ";
+            let reply = format!("{begin}{}{end}", "x".repeat(size - begin.len() - end.len()));
+            let peer = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut question = [0; 1024];
+                assert!(stream.read(&mut question).unwrap() > 0);
+                // In pieces that do not add up to the bound. Who refuses the head hangs up before it has all come.
+                let (first, rest) = reply.as_bytes().split_at(20);
+                stream.write_all(first).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                let _ = stream.write_all(rest).and_then(|()| stream.write_all(b"body"));
+            });
+            let outcome = open(&place, "packets/2", 0, None, None).map(|mut opened| {
+                let mut body = String::new();
+                opened.reader.read_to_string(&mut body).unwrap();
+                body
+            });
+            peer.join().unwrap();
+            outcome.map_err(|error| error.kind)
+        };
+        assert_eq!(answer(MAX_REPLY_HEAD, "\r\n\r\n").unwrap(), "body");
+        assert_eq!(answer(MAX_REPLY_HEAD + 1, "\r\n\r\n"), Err(FetchErrorKind::Protocol));
+        assert_eq!(answer(MAX_REPLY_HEAD, "x"), Err(FetchErrorKind::Protocol), "a head without an end");
     }
 
     #[test]

@@ -197,3 +197,35 @@ impl AsyncWrite for Counted {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(guests: &Arc<Guests>, number: usize) -> Option<Guest> {
+        Guests::enter(guests, IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()]))
+    }
+
+    #[test]
+    fn n25_n27_connections_up_to_a_bound_of_one_and_of_all() {
+        let guests = Arc::<Guests>::default();
+        let mut of_one: Vec<_> = (0..MAX_CONNECTIONS_OF_ONE).map(|_| enter(&guests, 1).unwrap()).collect();
+        assert!(enter(&guests, 1).is_none(), "one address has its share");
+        assert!(enter(&guests, 2).is_some(), "another one does not suffer");
+        of_one.pop();
+        of_one.push(enter(&guests, 1).unwrap());
+        let others = 2..=MAX_CONNECTIONS / MAX_CONNECTIONS_OF_ONE;
+        let mut all: Vec<_> = others
+            .flat_map(|number| (0..MAX_CONNECTIONS_OF_ONE).map(move |_| number))
+            .map(|number| enter(&guests, number).unwrap())
+            .collect();
+        assert_eq!(of_one.len() + all.len(), MAX_CONNECTIONS);
+        assert!(enter(&guests, 100).is_none(), "all places are taken");
+        all.pop();
+        let last = enter(&guests, 100);
+        assert!(last.is_some(), "a place is free again");
+        assert!(enter(&guests, 100).is_none());
+        drop((of_one, all, last));
+        assert!(guests.0.lock().unwrap().is_empty(), "nobody is remembered");
+    }
+}
