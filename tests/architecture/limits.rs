@@ -9,7 +9,7 @@ use super::sources;
 type Row = (&'static str, &'static [&'static str]);
 
 /// By file, all limits that tests meet.
-const MET: [(&str, &[Row]); 11] = [
+const MET: [(&str, &[Row]); 12] = [
     (
         "hook-runtime/src/limits.rs",
         &[
@@ -127,6 +127,15 @@ const MET: [(&str, &[Row]); 11] = [
             ("PACKAGES", &["m33_a_search_that_needs_all_of_a_limit_ends_well"]),
             ("LINKS", &["m33_a_search_that_needs_all_of_a_limit_ends_well"]),
             ("SENTENCES", &["m33_as_many_sentences_as_anybody_reads"]),
+        ],
+    ),
+    (
+        "host/src/plugin/limits.rs",
+        &[
+            ("SIDECAR", &["a_sidecar_as_large_as_may_be"]),
+            ("SECRET", &["a_secret_as_large_as_may_be"]),
+            ("REPLY", &["p09_messages_as_large_as_may_be"]),
+            ("REQUEST", &["p09_messages_as_large_as_may_be"]),
         ],
     ),
     ("plugins/file/src/limits.rs", &[("MAX_LOCATION", &["claims_paths_and_local_urls_only"])]),
@@ -255,10 +264,7 @@ const OPEN: [(&str, &[&str]); 2] = [
     ),
     (
         "host/src/plugin/limits.rs",
-        &[
-            "CALLS", "CHUNK", "CLAIM", "FIND", "HANDLES", "LIBRARY", "MEMORY", "OPEN", "READ", "REPLY", "REQUEST",
-            "SECRET", "SIDECAR", "START", "STARTS",
-        ],
+        &["CALLS", "CHUNK", "CLAIM", "FIND", "HANDLES", "LIBRARY", "MEMORY", "OPEN", "READ", "START", "STARTS"],
     ),
 ];
 
@@ -339,7 +345,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 22, "a new limit comes with its test");
+    assert!(count <= 18, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

@@ -157,3 +157,22 @@ impl Library {
         Ok(memory)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecar_as_large_as_may_be() {
+        let place = tempfile::tempdir().unwrap();
+        let home = Home { folder: Folder::open_ambient(place.path()).unwrap(), path: place.path().to_owned() };
+        let text = "name = \"x\"\nkind = \"fetch\"\nabi = \"1.0\"\n#";
+        let filled = |size: u64| format!("{text}{}", "x".repeat(usize::try_from(size).unwrap() - text.len()));
+        let write = |size| std::fs::write(place.path().join(sidecar::FILE_NAME), filled(size)).unwrap();
+        write(SIDECAR);
+        assert_eq!(home.sidecar().unwrap().name, "x");
+        write(SIDECAR + 1);
+        let error = home.sidecar().unwrap_err();
+        assert!(error.causes().iter().any(|cause| cause.contains("larger than 65536 bytes")), "{error:?}");
+    }
+}

@@ -150,4 +150,20 @@ mod tests {
             toml::from_str("[secrets]\ntoken = { environment = \"PACKETS_NO_SUCH_VARIABLE\" }\n").unwrap();
         assert!(table.settings("x", "").unwrap_err().to_string().contains("PACKETS_NO_SUCH_VARIABLE"));
     }
+
+    #[test]
+    fn a_secret_as_large_as_may_be() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("secret");
+        let table: PluginTable =
+            toml::from_str(&format!("[secrets]\npassword = {{ file = {:?} }}\n", file.to_str().unwrap())).unwrap();
+        let most = usize::try_from(SECRET).unwrap();
+        std::fs::write(&file, "x".repeat(most)).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(table.settings("x", "").unwrap().secret("password").map(str::len), Some(most));
+        std::fs::write(&file, "x".repeat(most + 1)).unwrap();
+        let error = table.settings("x", "").unwrap_err();
+        assert!(error.causes().iter().any(|cause| cause.contains("larger than 65536 bytes")), "{error:?}");
+    }
 }

@@ -189,6 +189,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::plugin::limits::{REPLY, REQUEST};
 
     #[test]
     fn p09_messages_are_bounded_and_make_sense() {
@@ -202,6 +203,33 @@ mod tests {
         let mut bytes = Vec::new();
         send(&mut bytes, &long).unwrap();
         assert!(receive::<Reply>(&bytes[..], 64).is_err());
+    }
+
+    /// Sends a message of exactly so many bytes, where `message` makes one with a text of any length.
+    fn passes<T: Serialize + DeserializeOwned>(message: impl Fn(String) -> T, size: usize, most: usize) -> bool {
+        let mut text = "x".repeat(size);
+        let mut bytes = Vec::new();
+        send(&mut bytes, &message(text.clone())).unwrap();
+        text.truncate(size - (bytes.len() - 4 - size));
+        bytes.clear();
+        send(&mut bytes, &message(text)).unwrap();
+        assert_eq!(bytes.len() - 4, size);
+        receive::<T>(&bytes[..], most).is_ok()
+    }
+
+    #[test]
+    fn p09_messages_as_large_as_may_be() {
+        assert!(passes(Reply::Refused, REPLY, REPLY));
+        assert!(!passes(Reply::Refused, REPLY + 1, REPLY));
+        let load = |config| Request::Load {
+            user_agent: String::new(),
+            config,
+            values: vec![],
+            secrets: vec![],
+            readable: vec![],
+        };
+        assert!(passes(load, REQUEST, REQUEST));
+        assert!(!passes(load, REQUEST + 1, REQUEST));
     }
 
     #[test]
