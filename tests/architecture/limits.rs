@@ -157,6 +157,7 @@ const MET: [(&str, &[Row]); 12] = [
     (
         "plugins/lan/src/limits.rs",
         &[
+            ("MAX_NAMES", &["names_of_version_1_up_to_a_bound"]),
             ("MAX_DATAGRAM", &["n04_an_answer_is_shorter_than_its_question_and_both_fit_a_frame"]),
             (
                 "MAX_WANTED",
@@ -260,7 +261,7 @@ const NOT_MET: [(&str, &str, &str); 10] = [
 const OPEN: [(&str, &[&str]); 2] = [
     (
         "plugins/lan/src/limits.rs",
-        &["MAX_NAMES", "CONNECT_TIMEOUT", "IDLE_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"],
+        &["CONNECT_TIMEOUT", "IDLE_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"],
     ),
     (
         "host/src/plugin/limits.rs",
@@ -345,7 +346,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 18, "a new limit comes with its test");
+    assert!(count <= 17, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

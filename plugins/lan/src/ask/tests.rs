@@ -8,7 +8,7 @@ use packets_plugin_api::ident::Digest;
 
 use super::memory::{Known, Remembered};
 use super::round::{Letter, Round};
-use crate::limits::{FIRST_WAIT, LEAST_PATIENCE, MAX_PEERS, MAX_PLACES, MAX_WANTED};
+use crate::limits::{FIRST_WAIT, LEAST_PATIENCE, MAX_NAMES, MAX_PEERS, MAX_PLACES, MAX_WANTED};
 use crate::networks::{Network, Range};
 use crate::wire::v2::{self, Message as Two, bits};
 use crate::wire::{Message, decode, v1};
@@ -83,6 +83,23 @@ fn one_question_for_all_files_and_one_of_version_1_for_each() {
     assert_eq!(names, 45);
     assert!(first.iter().any(|letter| letter.bytes == v1::question("file-7.pkt.tar.zst")));
     assert_eq!(letters.len(), 2 * first.len(), "the same on the other network");
+}
+
+#[test]
+fn names_of_version_1_up_to_a_bound() {
+    let names_for = |wants: &[Artifact]| {
+        let (_, letters) = asked(Known::default(), wants, Instant::now());
+        let of_one = letters.into_iter().filter(|letter| letter.network == 0 && letter.bytes.starts_with(b"Q:"));
+        of_one.map(|letter| letter.bytes).collect::<Vec<_>>()
+    };
+    let mut wants: Vec<_> = (0..=u8::MAX).map(want).collect();
+    let last = v1::question("file-255.pkt.tar.zst");
+    let all = names_for(&wants);
+    assert!(all.len() == MAX_NAMES && all.contains(&last), "{}", all.len());
+    wants[0].mirrors.push("http://other.example/other.pkt.tar.zst".to_owned());
+    let cut = names_for(&wants);
+    assert!(cut.len() == MAX_NAMES && !cut.contains(&last), "{}", cut.len());
+    assert!(cut.contains(&v1::question("other.pkt.tar.zst")), "the first are asked for");
 }
 
 #[test]
