@@ -132,6 +132,9 @@ const MET: [(&str, &[Row]); 12] = [
     (
         "host/src/plugin/limits.rs",
         &[
+            ("LIBRARY", &["p11_a_library_as_large_as_may_be"]),
+            ("HANDLES", &["p08_handles_and_memory_up_to_a_bound"]),
+            ("MEMORY", &["p08_handles_and_memory_up_to_a_bound"]),
             ("SIDECAR", &["a_sidecar_as_large_as_may_be"]),
             ("SECRET", &["a_secret_as_large_as_may_be"]),
             ("REPLY", &["p09_messages_as_large_as_may_be"]),
@@ -263,10 +266,7 @@ const OPEN: [(&str, &[&str]); 2] = [
         "plugins/lan/src/limits.rs",
         &["CONNECT_TIMEOUT", "IDLE_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"],
     ),
-    (
-        "host/src/plugin/limits.rs",
-        &["CALLS", "CHUNK", "CLAIM", "FIND", "HANDLES", "LIBRARY", "MEMORY", "OPEN", "READ", "START", "STARTS"],
-    ),
+    ("host/src/plugin/limits.rs", &["CALLS", "CHUNK", "CLAIM", "FIND", "OPEN", "READ", "START", "STARTS"]),
 ];
 
 /// All limits, as file and name: the constants at the left edge of each limits.rs that is part of the program.
@@ -346,7 +346,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 17, "a new limit comes with its test");
+    assert!(count <= 14, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

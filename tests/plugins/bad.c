@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,6 +65,25 @@ static int32_t try_all(const packets_call *call) {
     return say(call, PACKETS_DENIED, told);
 }
 
+/* Takes handles until there are no more; tells the number of the last one. */
+static int32_t take_handles(const packets_call *call) {
+    char told[64];
+    int last = -1;
+    for (int next; (next = dup(0)) >= 0;) last = next;
+    for (int file = 100; file <= last; file++) close(file);
+    snprintf(told, sizeof told, "the last handle is %d", last);
+    return say(call, PACKETS_DENIED, told);
+}
+
+/* Takes memory until there is no more; tells how many MiB it got. */
+static int32_t take_memory(const packets_call *call) {
+    char told[64];
+    int pieces = 0;
+    while (pieces < 4096 && mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) pieces++;
+    snprintf(told, sizeof told, "it got %d MiB.", pieces);
+    return say(call, PACKETS_DENIED, told);
+}
+
 static int32_t create(const packets_call *call, const packets_settings *settings, packets_source **source) {
     (void)call;
     (void)settings;
@@ -111,6 +131,8 @@ static int32_t open_place(packets_source *source, const packets_call *call, cons
         signal(SIGPIPE, SIG_DFL);
         return say(call, PACKETS_DENIED, getenv("PATH") || getenv("HOME") ? "there is an environment" : "there is none");
     }
+    if (is(at, "handles")) return take_handles(call);
+    if (is(at, "memory")) return take_memory(call);
     if (is(at, "try")) return try_all(call);
     if (is(at, "terminal")) return say(call, PACKETS_DENIED, "\033[2J\033]0;x\007 cleared");
     if (is(at, "number")) return 4711;

@@ -54,6 +54,16 @@ fn p08_a_worker_can_do_nothing_but_talk() {
 }
 
 #[test]
+fn p08_handles_and_memory_up_to_a_bound() {
+    let Some(scene) = with_bad() else { return };
+    scene.install_from(&["bad://handles"]).fails(4).says("the last handle is 511");
+    let output = scene.install_from(&["bad://memory"]).fails(4);
+    let got = output.stderr.split("it got ").nth(1).and_then(|rest| rest.split(" MiB").next());
+    let got: u32 = got.unwrap_or_else(|| panic!("{output}")).parse().unwrap();
+    assert!((800..1024).contains(&got), "of 1024 MiB, threads and libraries have some: {got}");
+}
+
+#[test]
 fn p09_p13_what_it_says_never_makes_wrong_bytes_right() {
     let Some(scene) = with_bad() else { return };
     for (word, code, part) in [

@@ -104,6 +104,19 @@ fn p04_p05_p10_libraries_that_are_no_plugins() {
 }
 
 #[test]
+fn p11_a_library_as_large_as_may_be() {
+    let Some(scene) = Scene::new() else { return };
+    let library = scene.bad(&[]);
+    let most: u64 = 64 << 20;
+    let grow = |size| fs::OpenOptions::new().write(true).open(&library).unwrap().set_len(size).unwrap();
+    grow(most + 1);
+    scene.add(&library).fails(5).says("67108865 bytes, more than 67108864");
+    grow(most);
+    scene.add(&library).ok();
+    scene.run(&["plugin", "check", "bad"]).ok();
+}
+
+#[test]
 fn p11_files_that_are_no_libraries() {
     let Some(scene) = Scene::new() else { return };
     let library = scene.bad(&[]);
