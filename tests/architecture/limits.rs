@@ -160,6 +160,7 @@ const MET: [(&str, &[Row]); 12] = [
     (
         "plugins/lan/src/limits.rs",
         &[
+            ("IDLE_TIMEOUT", &["n12_a_body_may_rest_for_a_time_and_no_longer"]),
             ("MAX_NAMES", &["names_of_version_1_up_to_a_bound"]),
             ("MAX_DATAGRAM", &["n04_an_answer_is_shorter_than_its_question_and_both_fit_a_frame"]),
             (
@@ -262,10 +263,7 @@ const NOT_MET: [(&str, &str, &str); 10] = [
 
 /// Limits that a test could meet and none does yet. The list only gets shorter.
 const OPEN: [(&str, &[&str]); 2] = [
-    (
-        "plugins/lan/src/limits.rs",
-        &["CONNECT_TIMEOUT", "IDLE_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"],
-    ),
+    ("plugins/lan/src/limits.rs", &["CONNECT_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"]),
     ("host/src/plugin/limits.rs", &["CALLS", "CHUNK", "CLAIM", "FIND", "OPEN", "READ", "START", "STARTS"]),
 ];
 
@@ -346,7 +344,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 14, "a new limit comes with its test");
+    assert!(count <= 13, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

@@ -238,6 +238,8 @@ impl std::error::Error for Broken {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn place() -> Place {
@@ -296,7 +298,7 @@ mod tests {
                 // In pieces that do not add up to the bound. Who refuses the head hangs up before it has all come.
                 let (first, rest) = reply.as_bytes().split_at(20);
                 stream.write_all(first).unwrap();
-                std::thread::sleep(std::time::Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(50));
                 let _ = stream.write_all(rest).and_then(|()| stream.write_all(b"body"));
             });
             let outcome = open(&place, "packets/2", 0, None, None).map(|mut opened| {
@@ -310,6 +312,33 @@ mod tests {
         assert_eq!(answer(MAX_REPLY_HEAD, "\r\n\r\n").unwrap(), "body");
         assert_eq!(answer(MAX_REPLY_HEAD + 1, "\r\n\r\n"), Err(FetchErrorKind::Protocol));
         assert_eq!(answer(MAX_REPLY_HEAD, "x"), Err(FetchErrorKind::Protocol), "a head without an end");
+    }
+
+    /// The body from a peer that rests for so long in its middle.
+    fn body_with_a_rest(rest: Duration) -> io::Result<String> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = Place::parse(&format!("lan://127.0.0.1:{}/abc", listener.local_addr().unwrap().port())).unwrap();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut question = [0; 1024];
+            assert!(stream.read(&mut question).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo").unwrap();
+            std::thread::sleep(rest);
+            let _ = stream.write_all(b"dy");
+        });
+        let mut opened = open(&place, "packets/2", 0, None, None).unwrap();
+        let mut body = String::new();
+        let outcome = opened.reader.read_to_string(&mut body);
+        peer.join().unwrap();
+        outcome.map(|_| body)
+    }
+
+    #[test]
+    fn n12_a_body_may_rest_for_a_time_and_no_longer() {
+        let beyond = std::thread::spawn(|| body_with_a_rest(IDLE_TIMEOUT + Duration::from_secs(2)));
+        assert_eq!(body_with_a_rest(IDLE_TIMEOUT - Duration::from_secs(2)).unwrap(), "body");
+        let error = beyond.join().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
     }
 
     #[test]
