@@ -26,6 +26,11 @@ pub(crate) fn of(mut reader: impl Read) -> io::Result<Digest> {
     collect(|buffer| reader.read(buffer))
 }
 
+/// The digest of these bytes.
+pub(crate) fn of_bytes(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
 /// The same, by way of a buffer that serves many readers.
 pub(crate) fn of_in(mut reader: impl Read, buffer: &mut Vec<u8>) -> io::Result<Digest> {
     buffer.resize(BUFFER, 0);

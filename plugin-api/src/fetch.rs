@@ -121,6 +121,17 @@ pub trait FetchSource: Debug + Send + Sync {
         self.open(from, offset)
     }
 
+    /// As [`open`](Self::open) from the beginning, unless the place still has the version that `from`
+    /// names: then none. A source that can ask its place so spares what would be sent in vain.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
+        let opened = self.open(&Candidate { version: None, ..from.clone() }, 0)?;
+        let is_known = opened.version.is_some() && opened.version == from.version;
+        Ok((!is_known).then_some(opened))
+    }
+
     /// Told that what this place gave was not the right file, and nobody else had a part in it.
     fn condemned(&self, place: &Candidate) {
         let _ = place;

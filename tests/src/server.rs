@@ -77,6 +77,8 @@ pub struct Asked {
     pub range: Option<String>,
     /// The header `If-Range`.
     pub if_range: Option<String>,
+    /// The header `If-None-Match`.
+    pub if_none_match: Option<String>,
 }
 
 /// Serves until the test's process ends.
@@ -158,13 +160,15 @@ fn read_request(stream: &TcpStream) -> Option<Asked> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
-    let mut asked = Asked { path: first.split(' ').nth(1)?.to_owned(), range: None, if_range: None };
+    let mut asked =
+        Asked { path: first.split(' ').nth(1)?.to_owned(), range: None, if_range: None, if_none_match: None };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim().split_once(": ") else { return Some(asked) };
         match name.to_ascii_lowercase().as_str() {
             "range" => asked.range = Some(value.to_owned()),
+            "if-none-match" => asked.if_none_match = Some(value.to_owned()),
             "if-range" => asked.if_range = Some(value.to_owned()),
             _ => {}
         }
@@ -184,6 +188,9 @@ fn send(mut stream: TcpStream, reply: Reply, asked: &Asked) -> std::io::Result<(
     match reply {
         Reply::Bytes(bytes) => {
             let (all, version) = (bytes.len(), format!("\"{}\"", hash(&bytes)));
+            if asked.if_none_match.as_ref() == Some(&version) {
+                return write!(stream, "HTTP/1.1 304 Not Modified\r\nETag: {version}\r\nConnection: close\r\n\r\n");
+            }
             let start = start_of(asked, &version);
             match start {
                 0 => write!(stream, "HTTP/1.1 200 OK\r\n")?,

@@ -4,3 +4,4 @@
 mod bad;
 mod index;
 mod places;
+mod unchanged;

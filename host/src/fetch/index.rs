@@ -29,6 +29,7 @@ pub struct FetchedIndex {
     name: Option<String>,
     file: File,
     size: u64,
+    version: Option<String>,
 }
 
 impl FetchedIndex {
@@ -39,6 +40,10 @@ impl FetchedIndex {
     /// The open file, at its beginning.
     pub fn file(&self) -> &File {
         &self.file
+    }
+    /// Which version the place says it is, where it tells versions apart.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
     /// In bytes.
     pub fn size(&self) -> u64 {
@@ -76,6 +81,21 @@ impl Fetcher<'_> {
     /// Request, where no source understands the location; network, where nothing or a web
     /// page came; integrity, where too much came; storage, where it cannot be written.
     pub fn fetch_index(&self, location: &str, into: &Folder) -> Result<FetchedIndex> {
+        self.try_index(location, |source| self.index_from(source.open(&Candidate::at(location), 0)?, into))
+    }
+
+    /// The same; none where the place still has this version.
+    ///
+    /// # Errors
+    /// As for [`fetch_index`](Self::fetch_index).
+    pub fn fetch_index_unless(&self, version: &str, location: &str, into: &Folder) -> Result<Option<FetchedIndex>> {
+        let known = Candidate { version: Some(version.to_owned()), ..Candidate::at(location) };
+        self.try_index(location, |source| {
+            source.open_unless(&known)?.map(|opened| self.index_from(opened, into)).transpose()
+        })
+    }
+
+    fn try_index<T>(&self, location: &str, attempt: impl Fn(&dyn FetchSource) -> Result<T, Problem>) -> Result<T> {
         let named = || format!("cannot fetch the index {}", shown(location));
         let Some(source) = self.sources.iter().find(|source| source.claims(location)) else {
             let names: Vec<_> = self.sources.iter().map(|source| source.name()).collect();
@@ -85,8 +105,8 @@ impl Fetcher<'_> {
         let started = Instant::now();
         let mut failures = 0;
         loop {
-            let problem = match self.index_from(source.as_ref(), location, into) {
-                Ok(index) => return Ok(index),
+            let problem = match attempt(source.as_ref()) {
+                Ok(came) => return Ok(came),
                 Err(problem) => problem,
             };
             failures += 1;
@@ -101,8 +121,8 @@ impl Fetcher<'_> {
         }
     }
 
-    fn index_from(&self, source: &dyn FetchSource, location: &str, into: &Folder) -> Result<FetchedIndex, Problem> {
-        let Opened { mut reader, size, .. } = source.open(&Candidate::at(location), 0)?;
+    fn index_from(&self, opened: Opened, into: &Folder) -> Result<FetchedIndex, Problem> {
+        let Opened { mut reader, size, version, .. } = opened;
         if let Some(size) = size.filter(|size| *size > self.limits.index) {
             let most = self.limits.index;
             return Err(Problem::Wrong(format!("it announces {size} bytes, and an index has at most {most}")));
@@ -115,6 +135,7 @@ impl Fetcher<'_> {
             return Err(Problem::WebPage);
         }
         index.size = written.size();
+        index.version = version;
         index.file.seek(SeekFrom::Start(0)).map_err(Problem::disk)?;
         if written.front().starts_with(&ZSTD) { self.decompressed(&index, into) } else { Ok(index) }
     }
@@ -127,6 +148,7 @@ impl Fetcher<'_> {
         decoder.window_log_max(archive::WINDOW_LOG).map_err(damaged)?;
         let mut bounded = decoder.take(most + 1);
         let mut plain = new_file(into).map_err(Problem::Disk)?;
+        plain.version.clone_from(&index.version);
         let mut buffer = vec![0; 256 << 10];
         loop {
             match bounded.read(&mut buffer).map_err(damaged)? {
@@ -164,5 +186,5 @@ fn new_file(into: &Folder) -> Result<FetchedIndex> {
     let folder = into.again().context(named)?;
     let name = format!("{UNVERIFIED}{}", random_name().context(named)?);
     let file = folder.create(&name, 0o600).context(named)?;
-    Ok(FetchedIndex { folder, name: Some(name), file, size: 0 })
+    Ok(FetchedIndex { folder, name: Some(name), file, size: 0, version: None })
 }

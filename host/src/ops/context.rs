@@ -31,7 +31,7 @@ use crate::target::{Place, Target};
 const CONFIG_FOLDER: &str = "etc/packets";
 const STATE_FOLDER: &str = "var/lib/packets";
 pub(super) const CONFIG: &str = "config.toml";
-const INDEX: &str = "index.db";
+pub(super) const INDEX: &str = "index.db";
 const INSTALLED: &str = "installed.db";
 const STORAGE: &str = "sqlite";
 /// What the names of files begin with that stand in the config's folder only while they are written.

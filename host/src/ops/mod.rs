@@ -10,6 +10,7 @@ mod history;
 mod hook_test;
 mod index;
 mod install;
+mod known_index;
 mod look;
 mod mark;
 mod names;

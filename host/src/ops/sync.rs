@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::storage::{PackageIndex, StorageError, StorageErrorKind};
 use serde::Serialize;
 
 use super::Options;
-use super::context::{Context, Mode};
+use super::context::{Context, INDEX, Mode};
 use super::gather::Loose;
+use super::known_index::KnownIndex;
 use super::private::PrivateFolder;
 use crate::error::{Context as _, Error, Result};
-use crate::fetch;
+use crate::fetch::{self, FetchedIndex};
 use crate::given::{self, Given};
 use crate::report::{Event, Events};
 
@@ -21,9 +23,12 @@ pub struct Synced {
     pub from: String,
     /// How many packages it lists.
     pub packages: u64,
+    /// Whether it is another one than before; else nothing was fetched.
+    pub changed: bool,
 }
 
-/// Fetches the newest index; a dry run only looks whether it is one. What is wrong or broken leaves the old one as it was.
+/// Fetches the newest index, unless its place still has the one that is there; a dry run only looks whether it is one.
+/// What is wrong or broken leaves the old one as it was.
 ///
 /// # Errors
 /// It cannot be fetched, or is no index.
@@ -38,23 +43,12 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
         }
         None => configured.clone(),
     };
-    let fetcher = context.fetcher(Mode::Read, events)?;
-    let summary = if options.dry_run.is_some() {
-        let private = PrivateFolder::make()?;
-        let fetched = fetcher.fetch_index(&location, private.folder())?;
-        let path = private.path().join(fetched.name());
-        context.format.verify_index(&path).map_err(|error| unusable(error, &location))?
-    } else {
-        let place = context.index_folder()?;
-        let fetched = fetcher.fetch_index(&location, &place.folder)?;
-        let path = context.target.on_machine(&place.path.child(fetched.name())?);
-        let summary = context
-            .format
-            .verify_index(&path)
-            .map_err(|error| unusable(error, &location).hint("the index that was there stays in use"))?;
-        fetched.publish("index.db")?;
+    let fetched = match options.dry_run {
+        Some(_) => look(&context, &location, events)?,
+        None => replace(&context, &location, events)?,
+    };
+    if options.dry_run.is_none() && location != *configured {
         match &options.config {
-            _ if location == *configured => {}
             None => remember(&context, &location)?,
             // It may be the config of other roots too.
             Some(file) => {
@@ -63,9 +57,72 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
                 events.event(&Event::Warning(&text));
             }
         }
-        summary
+    }
+    let (packages, changed) = match fetched {
+        Came::New(packages) => (packages, true),
+        Came::Nothing(packages) => (packages, false),
     };
-    Ok(Synced { from: fetch::shown(&location), packages: summary.packages })
+    Ok(Synced { from: fetch::shown(&location), packages, changed })
+}
+
+/// What came of the place of an index, with the number of packages.
+enum Came {
+    /// Another index.
+    New(u64),
+    /// Nothing: the index that is there is still the newest.
+    Nothing(u64),
+}
+
+fn look(context: &Context, location: &str, events: &dyn Events) -> Result<Came> {
+    let private = PrivateFolder::make()?;
+    let known = known(context, location)?;
+    let Some(fetched) = fetch_unless(known.as_ref(), context, location, private.folder(), events)? else {
+        return Ok(Came::Nothing(known.map_or(0, |known| known.packages)));
+    };
+    let path = private.path().join(fetched.name());
+    let summary = context.format.verify_index(&path).map_err(|error| unusable(error, location))?;
+    Ok(Came::New(summary.packages))
+}
+
+fn replace(context: &Context, location: &str, events: &dyn Events) -> Result<Came> {
+    let place = context.index_folder()?;
+    let known = known(context, location)?;
+    let Some(fetched) = fetch_unless(known.as_ref(), context, location, &place.folder, events)? else {
+        return Ok(Came::Nothing(known.map_or(0, |known| known.packages)));
+    };
+    let path = context.target.on_machine(&place.path.child(fetched.name())?);
+    let summary = context
+        .format
+        .verify_index(&path)
+        .map_err(|error| unusable(error, location).hint("the index that was there stays in use"))?;
+    let version = fetched.version().map(str::to_owned);
+    fetched.publish(INDEX)?;
+    if let Some(version) = version {
+        KnownIndex::write(&place.folder, location, version, summary.packages)?;
+    }
+    Ok(Came::New(summary.packages))
+}
+
+/// What is known of the synced index, where it came from this place and can be used.
+fn known(context: &Context, location: &str) -> Result<Option<KnownIndex>> {
+    let place = context.target.enter(context.record_folder())?;
+    let known = place.and_then(|place| KnownIndex::read(&place.folder, location));
+    let file = context.index_file()?;
+    Ok(known.filter(|_| context.format.open_index(&file).is_ok()))
+}
+
+fn fetch_unless(
+    known: Option<&KnownIndex>,
+    context: &Context,
+    location: &str,
+    into: &Folder,
+    events: &dyn Events,
+) -> Result<Option<FetchedIndex>> {
+    let fetcher = context.fetcher(Mode::Read, events)?;
+    match known {
+        Some(known) => fetcher.fetch_index_unless(&known.version, location, into),
+        None => fetcher.fetch_index(location, into).map(Some),
+    }
 }
 
 /// An index that was fetched is not what it should be: told of the place that it came

@@ -160,8 +160,12 @@ impl Output {
             return self.print_json(synced);
         }
         if !self.quiet {
-            let unused = if self.dry_run { "; it was not put in place" } else { "" };
-            self.say(format_args!("{} in the index from {}{unused}", packages(synced.packages), shown(&synced.from)));
+            let what = match (synced.changed, self.dry_run) {
+                (false, _) => ", which has not changed",
+                (true, true) => "; it was not put in place",
+                (true, false) => "",
+            };
+            self.say(format_args!("{} in the index from {}{what}", packages(synced.packages), shown(&synced.from)));
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ pub fn fetch_source_suite(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -
         }
     }
     continues_only_its_version(source, &whole, &bytes, serve);
+    gives_only_another_version(source, &whole, &bytes, serve);
     opens_concurrently(source, serve);
 }
 
@@ -186,6 +187,33 @@ fn continues_only_its_version(
     }
 }
 
+/// With the version that a place gave it gives nothing more, with another's or none everything.
+fn gives_only_another_version(
+    source: &dyn FetchSource,
+    location: &str,
+    bytes: &[u8],
+    serve: &dyn Fn(Served<'_>) -> Option<String>,
+) {
+    let version = |location: &str| source.open(&at(location), 0).ok().and_then(|opened| opened.version);
+    let (own, other) = (version(location), version(&place(serve, &bytes[1..])));
+    let given = |version: Option<String>| {
+        let from = Candidate { version, ..at(location) };
+        let opened = source.open_unless(&from).unwrap_or_else(|error| panic!("{location}: {error}"));
+        opened.map(|mut opened| {
+            let mut came = Vec::new();
+            opened.reader.read_to_end(&mut came).unwrap_or_else(|error| panic!("{location}: {error}"));
+            came
+        })
+    };
+    assert!(given(None).is_some_and(|came| came == bytes), "whoever knows no version gets everything");
+    if let Some(other) = other.filter(|other| own.as_ref() != Some(other)) {
+        assert!(given(Some(other)).is_some_and(|came| came == bytes), "who knows another version gets everything");
+    }
+    if own.is_some() {
+        assert!(given(own).is_none(), "a version that is known is not given again");
+    }
+}
+
 fn opens_concurrently(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Option<String>) {
     let places: Vec<_> = (0..8_u8)
         .map(|n| {
@@ -257,6 +285,41 @@ mod tests {
         fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
             self.0.open(&at(&from.location), offset)
         }
+    }
+
+    /// Has the same version for ever.
+    #[derive(Debug, Default)]
+    struct Frozen(FakeSource);
+
+    impl FetchSource for Frozen {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn claims(&self, location: &str) -> bool {
+            self.0.claims(location)
+        }
+        fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+            self.0.find(want, found)
+        }
+        fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
+            self.0.open(from, offset)
+        }
+        fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
+            if from.version.is_some() { Ok(None) } else { self.0.open_unless(from) }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "who knows another version gets everything")]
+    fn the_suite_notices_a_place_that_never_changes() {
+        let frozen = Frozen::default();
+        let next = AtomicUsize::new(0);
+        fetch_source_suite(&frozen, &|served| {
+            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
+            let Served::Whole(bytes) = served else { return None };
+            frozen.0.set(&location, Behaviour::Whole(bytes.to_vec()));
+            Some(location)
+        });
     }
 
     #[test]

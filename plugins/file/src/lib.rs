@@ -14,9 +14,10 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
 use packets_plugin_api::ident::escape;
@@ -84,10 +85,27 @@ impl FetchSource for FileSource {
             let message = format!("{shown} has {} bytes and cannot be read from {offset} on", what.len());
             return Err(FetchError::new(FetchErrorKind::NoSuchRange, message));
         };
+        let version = version_of(&what, SystemTime::now());
+        if offset > 0 && from.version.is_some() && from.version != version {
+            let message = format!("{shown} has been changed and cannot be read from {offset} on");
+            return Err(FetchError::new(FetchErrorKind::NoSuchRange, message));
+        }
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let again = file.try_clone().map_err(failed)?;
-        Ok(Opened { reader: Box::new(Whole { file, left }), size: Some(left), version: None, file: Some(again) })
+        Ok(Opened { reader: Box::new(Whole { file, left }), size: Some(left), version, file: Some(again) })
     }
+}
+
+/// A time within which a file system may give a second change the same time as the first.
+const COARSE: Duration = Duration::from_secs(2);
+
+/// What changes with a file's bytes: which file it is, its size, and when it was changed, which nobody can set. A file
+/// that was changed just now could be changed again at the same time, and has no version.
+fn version_of(what: &Metadata, now: SystemTime) -> Option<String> {
+    let changed = Duration::new(u64::try_from(what.ctime()).ok()?, u32::try_from(what.ctime_nsec()).ok()?);
+    let is_settled = now.duration_since(UNIX_EPOCH + changed).is_ok_and(|age| age >= COARSE);
+    let version = || format!("{}-{}-{}-{}", what.dev(), what.ino(), what.len(), changed.as_nanos());
+    is_settled.then(version)
 }
 
 /// What stands at a path of the user, links followed.
@@ -166,6 +184,21 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_just_changed_has_no_version() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let what = file.as_file().metadata().unwrap();
+        let changed =
+            UNIX_EPOCH + Duration::new(what.ctime().cast_unsigned(), u32::try_from(what.ctime_nsec()).unwrap());
+        let at = |age| version_of(&what, changed + age);
+        assert_eq!(at(COARSE - Duration::from_nanos(1)), None);
+        assert_eq!(version_of(&what, changed - COARSE), None, "a clock that was wrong");
+        let version = at(COARSE).unwrap();
+        assert_eq!(at(COARSE * 1000), Some(version.clone()));
+        std::fs::write(file.path(), "other bytes").unwrap();
+        assert_ne!(version_of(&file.as_file().metadata().unwrap(), changed + COARSE * 2), Some(version));
+    }
 
     #[test]
     fn claims_paths_and_local_urls_only() {

@@ -98,14 +98,18 @@ impl HttpSource {
     }
 
     /// One request, answered by a reply of any status.
-    fn request(&self, url: &Url, offset: u64, version: Option<&str>) -> Result<Response, FetchError> {
+    fn request(&self, url: &Url, condition: &Condition<'_>) -> Result<Response, FetchError> {
         let connector = self.connector(url)?;
         let mut request = connector.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
-        if offset > 0 {
-            request = request.header(header::RANGE, format!("bytes={offset}-"));
-            if let Some(version) = version {
-                request = request.header(header::IF_RANGE, version);
+        match condition {
+            Condition::From { offset: 0, .. } | Condition::Unless(None) => {}
+            Condition::From { offset, version } => {
+                request = request.header(header::RANGE, format!("bytes={offset}-"));
+                if let Some(version) = version {
+                    request = request.header(header::IF_RANGE, *version);
+                }
             }
+            Condition::Unless(Some(version)) => request = request.header(header::IF_NONE_MATCH, *version),
         }
         request.send().map_err(|error| {
             let refused = client::is_tls(&error);
@@ -119,6 +123,41 @@ impl HttpSource {
             }
         })
     }
+}
+
+/// What is asked of a place.
+enum Condition<'a> {
+    /// The bytes from an offset on, of that version where one is known.
+    From { offset: u64, version: Option<&'a str> },
+    /// All, unless it is still this version.
+    Unless(Option<&'a str>),
+}
+
+impl HttpSource {
+    /// The reply that is no redirect.
+    fn ask(&self, from: &Candidate, condition: &Condition<'_>) -> Result<(Response, Url), FetchError> {
+        let mut url =
+            location::parse(&from.location).map_err(|problem| FetchError::new(FetchErrorKind::BadLocation, problem))?;
+        let started = Instant::now();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.request(&url, condition)?;
+            match reply::redirect(&response, &url)? {
+                Some(_) if started.elapsed() >= self.options.redirect_time => {
+                    let message = format!("{} is redirected without an end", location::shown_text(&from.location));
+                    return Err(FetchError::new(FetchErrorKind::Unreachable, message));
+                }
+                Some(next) => url = next,
+                None => return Ok((response, url)),
+            }
+        }
+        let message = format!("{} is redirected more than {MAX_REDIRECTS} times", location::shown_text(&from.location));
+        Err(FetchError::new(FetchErrorKind::Protocol, message))
+    }
+}
+
+/// The version that a candidate names, where it is one of HTTP's.
+fn known_version(from: &Candidate) -> Option<&str> {
+    from.version.as_deref().filter(|version| reply::is_version(version.as_bytes()))
 }
 
 impl FetchSource for HttpSource {
@@ -140,22 +179,20 @@ impl FetchSource for HttpSource {
     }
 
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        let mut url =
-            location::parse(&from.location).map_err(|problem| FetchError::new(FetchErrorKind::BadLocation, problem))?;
-        let version = from.version.as_deref().filter(|version| reply::is_version(version.as_bytes()));
-        let started = Instant::now();
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.request(&url, offset, version)?;
-            match reply::redirect(&response, &url)? {
-                Some(_) if started.elapsed() >= self.options.redirect_time => {
-                    let message = format!("{} is redirected without an end", location::shown_text(&from.location));
-                    return Err(FetchError::new(FetchErrorKind::Unreachable, message));
-                }
-                Some(next) => url = next,
-                None => return reply::open(response, &url, offset, version),
-            }
+        let version = known_version(from);
+        let (response, url) = self.ask(from, &Condition::From { offset, version })?;
+        reply::open(response, &url, offset, version)
+    }
+
+    fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
+        let version = known_version(from);
+        let (response, url) = self.ask(from, &Condition::Unless(version))?;
+        if version.is_some() && reply::is_unchanged(&response) {
+            return Ok(None);
         }
-        let message = format!("{} is redirected more than {MAX_REDIRECTS} times", location::shown_text(&from.location));
-        Err(FetchError::new(FetchErrorKind::Protocol, message))
+        let opened = reply::open(response, &url, 0, None)?;
+        // There are places that know no conditions.
+        let is_known = version.is_some() && opened.version.as_deref() == version;
+        Ok((!is_known).then_some(opened))
     }
 }

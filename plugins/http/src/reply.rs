@@ -49,6 +49,11 @@ pub(crate) fn open(response: Response, url: &Url, offset: u64, version: Option<&
     Ok(Opened { reader, size, version: now, file: None })
 }
 
+/// Whether the place still has the version that it was asked about (RFC 9110, section 15.4.5).
+pub(crate) fn is_unchanged(response: &Response) -> bool {
+    response.status().as_u16() == 304
+}
+
 /// The entity tag, where it stands for the very bytes: a weak one does not (RFC 9110, section 8.8.1).
 fn version_of(response: &Response) -> Option<String> {
     let tag = response.headers().get(header::ETAG)?;

@@ -49,6 +49,9 @@ fn usual(places: &Places, request: &Request, stream: &mut dyn Stream) -> bool {
     };
     let bytes = &place.bytes;
     let (size, tag) = (bytes.len(), format!("\"{}-{:?}\"", bytes.len(), bytes.first()));
+    if request.header("if-none-match") == Some(&*tag) {
+        return stream.write_all(format!("HTTP/1.1 304 Same\r\nETag: {tag}\r\n\r\n").as_bytes()).is_ok();
+    }
     let is_same = request.header("if-range").is_none_or(|version| version == tag);
     let (head, body) = match request.header("range").filter(|_| is_same).map(first_of) {
         None => (format!("200 OK\r\nETag: {tag}\r\nContent-Length: {size}"), &bytes[..place.come]),
