@@ -5,9 +5,18 @@ use std::time::Duration;
 use packets_plugin_api::hook::{Grant, HookReport};
 use packets_plugin_api::ident::PackageName;
 
+use crate::plan::Plan;
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// What will be done from now on.
+    Planned {
+        /// Package by package.
+        plan: &'a Plan,
+        /// What it costs.
+        cost: Cost,
+    },
     /// A transfer begins.
     FetchStarted {
         /// What is fetched.
@@ -75,6 +84,17 @@ pub enum Event<'a> {
         /// How long it took.
         took: Duration,
     },
+}
+
+/// What a plan costs in bytes, as far as that is known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// What is fetched: the files that are not in the cache.
+    pub to_fetch: u64,
+    /// What comes to the disk; none where a package does not say.
+    pub arriving: Option<u64>,
+    /// What goes from it, once it is no longer kept for `undo`.
+    pub leaving: u64,
 }
 
 /// What a package's hooks ask for and nobody has approved.

@@ -27,6 +27,8 @@ fn an_install() {
     assert_eq!(output.stdout, "", "results go to stdout; an install has none");
     let text = steady(&output.stderr).replace(environment.root().to_str().unwrap(), "ROOT");
     insta::assert_snapshot!(text, @"
+install library 2 (needed)
+install tool 1
   tool: makes /usr/
   tool: makes /usr/bin/
   tool: links /usr/bin/tool -> ../../opt/packets/tool/data/tool
@@ -52,6 +54,7 @@ fn a_denial() {
     let hook = "-- first line\nio.open('/etc/app.conf', 'w')";
     let output = environment.install(&Package::new("app", "1").family("f-app", 1).install(hook)).fails(6);
     insta::assert_snapshot!(output.stderr.replace(environment.root().to_str().unwrap(), "ROOT"), @r#"
+install app 1
 error: install.lua of app tried what it may not
   caused by: install.lua:2: open /etc/app.conf: it is in no granted folder
   hint: if you trust it with that, add to ROOT/etc/packets/config.toml:
@@ -187,4 +190,69 @@ fn a_closed_pipe_is_the_end_of_the_output_only() {
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success(), "C31 EPIPE");
+}
+
+/// A repository with an index, synced.
+fn from_an_index(packages: &[Package]) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    for package in packages {
+        package.file(&environment.repo());
+    }
+    environment.run_plain(&["index", environment.repo().to_str().unwrap()]).ok();
+    environment.run(&["sync", environment.repo().to_str().unwrap()]).ok();
+    environment
+}
+
+/// The line of a plan that says what it costs.
+fn cost(output: &Output) -> &str {
+    output.stderr.lines().find(|line| line.contains("to fetch") || line.contains("on disk")).unwrap_or_default()
+}
+
+#[test]
+fn what_a_plan_costs_is_said_before_and_adds_up() {
+    let release = |version: &str, bytes: usize| {
+        let package = Package::program("tool", version).family("f", version.parse().unwrap());
+        package.info("installed_size = 60000").data("blob", &"x".repeat(bytes))
+    };
+    let environment = from_an_index(&[release("1", 50_000), Package::new("library", "1")]);
+    let listed: serde_json::Value = environment.run(&["install", "tool", "--dry-run=plan", "--json"]).ok().json();
+    let one = &listed["plan"]["install"][0];
+    let size = one["size"].as_u64().unwrap();
+    assert!(size < 1024 && one["installed_size"] == 60_000, "{one}");
+    let installed = environment.run(&["install", "tool"]).ok();
+    assert_eq!(cost(&installed), format!("{size} B to fetch, 58.6 KiB more on disk"));
+    assert!(installed.stderr.starts_with("install tool 1\n"), "{installed}");
+
+    let record = environment.run(&["list", "--json"]).ok().json();
+    let on_disk = record[0]["installed_size"].as_u64().unwrap();
+    assert!(on_disk > 50_000, "{record}");
+    let removed = environment.run(&["remove", "tool"]).ok();
+    let freed = format!("{:.1} KiB less on disk after `packets cache clean`", on_disk as f64 / 1024.0);
+    assert_eq!(cost(&removed), freed);
+    // One that does not say how large it is keeps the sum unknown.
+    let both = environment.run(&["install", "tool", "library", "--dry-run=plan", "--json"]).ok().json();
+    let sizes = both["plan"]["install"].as_array().unwrap().iter().map(|one| one["size"].as_u64().unwrap());
+    let again = environment.run(&["install", "tool", "library"]).ok();
+    assert_eq!(cost(&again), format!("2 packages: {} B to fetch", sizes.sum::<u64>()), "{again}");
+    assert_eq!(cost(&environment.run(&["remove", "tool", "--quiet"]).ok()), "");
+    assert_eq!(cost(&environment.run(&["remove", "library", "--dry-run"]).ok()), "");
+}
+
+#[test]
+fn long_plans_are_cut_short() {
+    let names: Vec<String> = (0..21).map(|at| format!("p{at:02}")).collect();
+    let packages: Vec<Package> = names.iter().map(|name| Package::new(name, "1")).collect();
+    let environment = from_an_index(&packages);
+    let with = |more: &[&'static str]| {
+        let mut all: Vec<&str> = ["remove"].iter().chain(more).copied().collect();
+        all.extend(names.iter().map(String::as_str));
+        environment.run(&all).ok().stderr
+    };
+    let mut all = vec!["install"];
+    all.extend(names.iter().map(String::as_str));
+    let text = environment.run(&all).ok().stderr;
+    assert!(text.contains("install p18 1\nand 2 more packages\n") && !text.contains("install p19"), "{text}");
+    let text = with(&["--verbose"]);
+    assert!(text.contains("remove p20 1\n") && !text.contains("more package"), "{text}");
+    environment.run(&all[..21]).ok().says("install p19 1");
 }

@@ -35,7 +35,7 @@ pub(super) const INDEX: &str = "index.db";
 const INSTALLED: &str = "installed.db";
 const STORAGE: &str = "sqlite";
 /// What the names of files begin with that stand in the config's folder only while they are written.
-const UNFINISHED: [&str; 2] = [".config.toml.", ".index-"];
+const UNFINISHED: [&str; 3] = [".config.toml.", ".index.toml.", ".index-"];
 /// The cache stands among the sources, but is the host's own.
 const CACHE: &str = "cache";
 /// The source, and the way to share, on the local network.

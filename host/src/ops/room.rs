@@ -1,12 +1,17 @@
 //! Whether what is going to be staged has room, as far as that is known before.
 
+use std::collections::HashSet;
+
 use packets_hook_runtime::folder::{Folder, Room};
+use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::InstalledPackage;
 
 use super::context::Context;
 use crate::cache::Cache;
 use crate::error::{Context as _, Error, Result};
-use crate::plan::{Plan, Source};
+use crate::plan::{Installation, Plan, Source};
+use crate::report::Cost;
 use crate::target::Place;
 
 /// Names that a package needs at the least: its folder, its manifest, `data`.
@@ -24,6 +29,28 @@ struct Need {
     names: u64,
 }
 
+/// What a plan costs.
+pub(super) fn cost(plan: &Plan, installed: &[InstalledPackage], cache: Option<&Cache>) -> Cost {
+    let packages = plan.installations();
+    let gone = packages.iter().flat_map(|one| one.replaces().iter().map(|old| &old.name));
+    let gone: HashSet<&PackageName> = gone.chain(plan.removals().iter().map(|one| &one.name)).collect();
+    let leaving = installed.iter().filter(|package| gone.contains(&package.name)).map(|package| package.installed_size);
+    Cost {
+        to_fetch: missing(plan, cache).map(|one| one.candidate().size.unwrap_or(0)).fold(0, u64::saturating_add),
+        arriving: packages
+            .iter()
+            .try_fold(0, |sum: u64, one| Some(sum.saturating_add(one.candidate().installed_size?))),
+        leaving: leaving.fold(0, u64::saturating_add),
+    }
+}
+
+/// What is not in the cache and comes from elsewhere.
+fn missing<'a>(plan: &'a Plan, cache: Option<&'a Cache>) -> impl Iterator<Item = &'a Installation> {
+    let is_cached = move |one: &Installation| cache.is_some_and(|cache| cache.has(&one.digest()));
+    let from_elsewhere = |one: &&Installation| matches!(one.candidate().from, Source::Index(_));
+    plan.installations().iter().filter(from_elsewhere).filter(move |one| !is_cached(one))
+}
+
 /// Refuses a plan that cannot have room: bytes and names, on every file system that it writes to.
 /// What a package does not say of itself is found out while it unpacks.
 pub(super) fn check(context: &Context, plan: &Plan, data: &Place, cache: Option<&Cache>) -> Result<()> {
@@ -37,9 +64,7 @@ pub(super) fn check(context: &Context, plan: &Plan, data: &Place, cache: Option<
         names: packages.len() as u64 * NAMES_OF_A_PACKAGE + NAMES_OF_A_TRANSACTION,
     }];
     if let (Some(cache), Some(place)) = (cache, context.cache_folder()?) {
-        let missing =
-            packages.iter().filter(|one| matches!(one.candidate().from, Source::Index(_)) && !cache.has(&one.digest()));
-        let (names, bytes) = missing.fold((0, 0u64), |(names, bytes), one| {
+        let (names, bytes) = missing(plan, Some(cache)).fold((0, 0u64), |(names, bytes), one| {
             (names + 1, bytes.saturating_add(one.candidate().size.unwrap_or(0)))
         });
         needs.push(Need { folder: place.folder, path: place.path, bytes, names });

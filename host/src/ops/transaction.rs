@@ -70,6 +70,10 @@ impl<'a> Transaction<'a> {
         let about = About { id: id.clone(), command: plan.command(), time };
         let staging = Staging::make(self.context, &about, self.options.dry_run.is_some())?;
         let fetcher = self.context.fetcher(mode(self.options), self.events)?;
+        if self.options.dry_run.is_none() {
+            let cost = room::cost(&plan, installed, fetcher.cache());
+            self.events.event(&Event::Planned { plan: &plan, cost });
+        }
         // What only removes needs hardly any; it may be how somebody makes room.
         if let Kind::Real { data, .. } = &staging.kind
             && !plan.installations().is_empty()

@@ -4,6 +4,7 @@ mod ask;
 mod config;
 mod look;
 mod past;
+mod planned;
 mod plugin;
 mod serving;
 
@@ -525,6 +526,7 @@ impl Events for Output {
                 self.say(format_args!("{name:<18} {:>9.3} ms", took.as_secs_f64() * 1000.0))
             }
             _ if self.quiet || self.json => {}
+            Event::Planned { plan, cost } => self.planned(plan, cost),
             Event::Note(text) => self.say(shown(text)),
             Event::HookLine { package, line } => self.say(format_args!("  {package}: {line}")),
             Event::HookDone { package, report } if !self.dry_run => {

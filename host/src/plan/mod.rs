@@ -246,22 +246,23 @@ impl fmt::Display for Plan {
             let stands = if self.command == "upgrade" { "up to date" } else { "installed already" };
             writeln!(f, "{name} is {stands}")?;
         }
-        for one in &self.remove {
-            writeln!(f, "remove {} {}", one.name, one.version)?;
-        }
-        for one in &self.install {
+        self.steps().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl Plan {
+    /// What is done, one line a package.
+    pub fn steps(&self) -> impl Iterator<Item = String> {
+        let removed = self.remove.iter().map(|one| format!("remove {} {}", one.name, one.version));
+        removed.chain(self.install.iter().map(|one| {
             let verb = match one.action {
                 Action::Install => "install",
                 Action::Upgrade => "upgrade",
                 Action::Reinstall => "reinstall",
             };
-            write!(f, "{verb} {one}")?;
-            if one.reason == Reason::Needed {
-                write!(f, " (needed)")?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+            let why = if one.reason == Reason::Needed { " (needed)" } else { "" };
+            format!("{verb} {one}{why}")
+        }))
     }
 }
 

@@ -26,8 +26,10 @@ pub struct State {
     pub transactions: BTreeSet<String>,
 }
 
-/// The program's own: compared by what it says of them.
-const OWN: [&str; 4] = ["etc/packets/lock", "etc/packets/installed.db", "var/lib/packets", "var/cache/packets"];
+/// The program's own: compared by what it says of them. What it knows of the index names the one file that it is about,
+/// and is forgotten with it.
+const OWN: [&str; 5] =
+    ["etc/packets/lock", "etc/packets/installed.db", "etc/packets/index.toml", "var/lib/packets", "var/cache/packets"];
 
 impl State {
     /// Of this root, now.
@@ -122,7 +124,7 @@ pub fn leftovers(root: &Path, kept: &BTreeSet<String>) -> Vec<String> {
     for folder in ["var/lib/packets/journal", "var/lib/packets/quarantine"] {
         found.extend(entries(&root.join(folder)).map(|name| format!("{folder}/{name}")));
     }
-    let own = ["config.toml", "index.db", "installed.db", "lock"];
+    let own = ["config.toml", "index.db", "index.toml", "installed.db", "lock"];
     for name in entries(&root.join("etc/packets")).filter(|name| !own.contains(&name.as_str())) {
         found.push(format!("etc/packets/{name}"));
     }
