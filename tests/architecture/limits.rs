@@ -160,6 +160,7 @@ const MET: [(&str, &[Row]); 12] = [
     (
         "plugins/lan/src/limits.rs",
         &[
+            ("CONNECT_TIMEOUT", &["n12_a_connection_that_stands_too_late"]),
             ("IDLE_TIMEOUT", &["n12_a_body_may_rest_for_a_time_and_no_longer"]),
             ("MAX_NAMES", &["names_of_version_1_up_to_a_bound"]),
             ("MAX_DATAGRAM", &["n04_an_answer_is_shorter_than_its_question_and_both_fit_a_frame"]),
@@ -181,7 +182,7 @@ const MET: [(&str, &[Row]); 12] = [
             ("REMEMBERED_FOR", &["who_is_silent_wrong_or_long_gone_is_forgotten"]),
             ("LOOK_AROUND", &["everybody_is_asked_now_and_then_even_where_peers_are_known"]),
             ("REPLY_TIME", &["n12_a_peer_that_never_answers"]),
-            ("MAX_HEADERS", &["n11_n16_n17_heads_are_read_strictly"]),
+            ("MAX_HEADERS", &["n11_n16_n17_heads_are_read_strictly", "n17_the_head_of_a_request_up_to_a_bound"]),
             ("LOWEST_PORT", &["n02_n03_who_answers_is_where_the_datagram_came_from_and_near"]),
             ("BURST", &["n04_n07_an_address_gets_so_many_answers_and_no_more"]),
             ("ANSWERS_A_SECOND", &["n04_n07_an_address_gets_so_many_answers_and_no_more"]),
@@ -191,6 +192,10 @@ const MET: [(&str, &[Row]); 12] = [
             ("MAX_REPLY_HEAD", &["n17_a_reply_s_head_up_to_a_bound"]),
             ("MAX_CONNECTIONS", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
             ("MAX_CONNECTIONS_OF_ONE", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
+            ("HEAD_TIME", &["n25_n26_the_time_of_a_head_up_to_a_bound"]),
+            ("MAX_HEAD", &["n17_the_head_of_a_request_up_to_a_bound"]),
+            ("SLOWEST_READER", &["n26_the_slowest_reader_and_one_that_is_slower"]),
+            ("READER_WINDOW", &["n26_a_reader_may_rest_for_a_time_and_no_longer"]),
         ],
     ),
     (
@@ -262,10 +267,8 @@ const NOT_MET: [(&str, &str, &str); 10] = [
 ];
 
 /// Limits that a test could meet and none does yet. The list only gets shorter.
-const OPEN: [(&str, &[&str]); 2] = [
-    ("plugins/lan/src/limits.rs", &["CONNECT_TIMEOUT", "HEAD_TIME", "MAX_HEAD", "SLOWEST_READER", "READER_WINDOW"]),
-    ("host/src/plugin/limits.rs", &["CALLS", "CHUNK", "CLAIM", "FIND", "OPEN", "READ", "START", "STARTS"]),
-];
+const OPEN: [(&str, &[&str]); 1] =
+    [("host/src/plugin/limits.rs", &["CALLS", "CHUNK", "CLAIM", "FIND", "OPEN", "READ", "START", "STARTS"])];
 
 /// All limits, as file and name: the constants at the left edge of each limits.rs that is part of the program.
 fn limits() -> BTreeSet<(String, String)> {
@@ -344,7 +347,7 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn what_no_test_meets_yet_gets_no_more() {
     let count: usize = OPEN.iter().map(|(_, names)| names.len()).sum();
-    assert!(count <= 13, "a new limit comes with its test");
+    assert!(count <= 8, "a new limit comes with its test");
 }
 
 /// What reads what somebody made to do harm: every run of the program in it is measured.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use packets_plugin_api::fetch::{FetchError, FetchErrorKind, Opened};
 
@@ -24,7 +24,7 @@ pub(super) fn open(
     let unreachable = |cause: io::Error| {
         FetchError::new(FetchErrorKind::Unreachable, format!("cannot reach the peer {place}")).because(cause)
     };
-    let mut stream = TcpStream::connect_timeout(&place.address(), CONNECT_TIMEOUT).map_err(unreachable)?;
+    let mut stream = connect(place, CONNECT_TIMEOUT).map_err(unreachable)?;
     let asked = Asked { offset, length: length.filter(|length| *length > 0) };
     let request = asked.request(place, user_agent, version);
     let prepared = stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(REPLY_TIME)));
@@ -34,6 +34,10 @@ pub(super) fn open(
     stream.set_read_timeout(Some(IDLE_TIMEOUT)).map_err(unreachable)?;
     let body = Body { stream, begun, read: 0, left: size, place: place.clone() };
     Ok(Opened { reader: Box::new(body), size: Some(size), version: head.tag, file: None })
+}
+
+fn connect(place: &Place, time: Duration) -> io::Result<TcpStream> {
+    TcpStream::connect_timeout(&place.address(), time)
 }
 
 /// What is asked for.
@@ -238,8 +242,6 @@ impl std::error::Error for Broken {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn place() -> Place {
@@ -312,6 +314,34 @@ mod tests {
         assert_eq!(answer(MAX_REPLY_HEAD, "\r\n\r\n").unwrap(), "body");
         assert_eq!(answer(MAX_REPLY_HEAD + 1, "\r\n\r\n"), Err(FetchErrorKind::Protocol));
         assert_eq!(answer(MAX_REPLY_HEAD, "x"), Err(FetchErrorKind::Protocol), "a head without an end");
+    }
+
+    #[test]
+    fn n12_a_connection_that_stands_too_late() {
+        // Nobody accepts, and the queue is full: the system answers when it is asked again, a second later.
+        let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = full.local_addr().unwrap();
+        let place = Place::parse(&format!("lan://127.0.0.1:{}/abc", address.port())).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 10_000, "the queue has no end");
+        }
+        let started = Instant::now();
+        let late = open(&place, "packets/2", 0, None, None).map(|_| ()).unwrap_err();
+        let took = started.elapsed();
+        assert_eq!(late.kind, FetchErrorKind::Unreachable);
+        assert!(took >= CONNECT_TIMEOUT && took < 2 * CONNECT_TIMEOUT, "{took:?}");
+
+        let accepting = std::thread::spawn(move || {
+            std::thread::sleep(CONNECT_TIMEOUT / 2);
+            waiting.iter().for_each(|_| drop(full.accept()));
+            full
+        });
+        let patient = connect(&place, 4 * CONNECT_TIMEOUT);
+        let full = accepting.join().unwrap();
+        assert!(patient.is_ok() && started.elapsed() - took >= CONNECT_TIMEOUT, "{patient:?}");
+        assert!(connect(&place, CONNECT_TIMEOUT).is_ok(), "{full:?} has room again");
     }
 
     /// The body from a peer that rests for so long in its middle.

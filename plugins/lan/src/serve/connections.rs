@@ -54,7 +54,7 @@ async fn accept(shared: Arc<Shared>, guests: Arc<Guests>, listener: TcpListener)
     loop {
         match listener.accept().await {
             Ok((stream, from)) => match welcome(&shared, &guests, from) {
-                Some(place) => drop(tokio::spawn(serve(shared.clone(), stream, place))),
+                Some(place) => drop(tokio::spawn(serve(shared.clone(), stream, place, READER_WINDOW))),
                 None => count(&shared.counters.refused, 1),
             },
             // The system has no handle left, or the connection has gone again.
@@ -107,7 +107,7 @@ impl Drop for Guest {
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, _place: Guest) {
+async fn serve(shared: Arc<Shared>, stream: TcpStream, _place: Guest, window: Duration) {
     let _ = stream.set_nodelay(true);
     let (unsent, written) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
     let service = service_fn(|request| {
@@ -119,12 +119,13 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, _place: Guest) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_HEAD.max(UNSENT))
         .auto_date_header(false)
         .half_close(false);
     let stream = TokioIo::new(Counted { stream, written: written.clone() });
     let mut connection = pin!(builder.serve_connection(stream, service));
-    let mut too_slow = pin!(until_too_slow(&unsent, &written));
+    let mut too_slow = pin!(until_too_slow(window, &unsent, &written));
     let is_cut_off = poll_fn(|context| match connection.as_mut().poll(context) {
         // Whoever breaks off or talks nonsense is gone.
         Poll::Ready(ended) => Poll::Ready(ended.is_err()),
@@ -136,13 +137,13 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, _place: Guest) {
 }
 
 /// Ends when a reader takes less of a reply than it should (N26).
-async fn until_too_slow(unsent: &AtomicU64, written: &AtomicU64) {
+async fn until_too_slow(window: Duration, unsent: &AtomicU64, written: &AtomicU64) {
     let mut before = 0;
     let mut was_sending = false;
     loop {
-        tokio::time::sleep(READER_WINDOW).await;
+        tokio::time::sleep(window).await;
         let (now, is_sending) = (written.load(Ordering::Relaxed), unsent.load(Ordering::Relaxed) > 0);
-        if was_sending && is_sending && now - before < SLOWEST_READER * READER_WINDOW.as_secs() {
+        if was_sending && is_sending && now - before < SLOWEST_READER * window.as_secs() {
             return;
         }
         (before, was_sending) = (now, is_sending);
@@ -197,6 +198,9 @@ impl AsyncWrite for Counted {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod clients;
 
 #[cfg(test)]
 mod tests {
