@@ -18,6 +18,19 @@
 __attribute__((constructor)) static void constructor(void) { IN_CONSTRUCTOR; }
 #endif
 
+#ifdef GOOD
+/* The bytes of a package, separated by commas. */
+static const unsigned char good[] = {
+#include GOOD
+};
+#else
+static const unsigned char good[1];
+#endif
+
+#ifndef IN_FIND
+#define IN_FIND
+#endif
+
 #ifndef NAME
 #define NAME "bad"
 #endif
@@ -95,11 +108,14 @@ static void destroy(packets_source *source) { free(source); }
 
 static int32_t claims(packets_source *source, packets_text location) {
     (void)source;
+    if (is(location, "claimed-in-1-s")) sleep(1);
+    if (is(location, "claimed-in-3-s")) sleep(3);
     return location.size > 6 && memcmp(location.data, "bad://", 6) == 0;
 }
 
 static int32_t find(packets_source *source, const packets_call *call, const packets_artifact *want, const packets_found *found) {
     (void)call;
+    IN_FIND;
     for (uint64_t at = 0; at < want->mirrors_count; at++) {
         if (is(want->mirrors[at], "search-for-ever")) for (;;) pause();
         if (is(want->mirrors[at], "search-crash")) *(volatile int *)8 = 1;
@@ -116,6 +132,10 @@ static int32_t open_place(packets_source *source, const packets_call *call, cons
     if (!claims(source, at)) return say(call, PACKETS_BAD_LOCATION, "not mine");
     if (offset > 0) return PACKETS_NO_SUCH_RANGE;
     if (is(at, "crash")) *(volatile int *)8 = 1;
+    if (is(at, "1.late-crash") || is(at, "2.late-crash") || is(at, "3.late-crash") || is(at, "4.late-crash")) {
+        usleep(300 * 1000);
+        *(volatile int *)8 = 1;
+    }
     if (is(at, "abort")) abort();
     if (is(at, "exit")) exit(0);
     if (is(at, "hang")) for (;;) pause();
@@ -137,7 +157,7 @@ static int32_t open_place(packets_source *source, const packets_call *call, cons
     if (is(at, "terminal")) return say(call, PACKETS_DENIED, "\033[2J\033]0;x\007 cleared");
     if (is(at, "number")) return 4711;
     opened->stream = calloc(1, sizeof *opened->stream);
-    opened->stream->word = is(at, "lie") ? "lie" : is(at, "endless") ? "endless" : is(at, "short") ? "short" : is(at, "much") ? "much" : "cut";
+    opened->stream->word = is(at, "lie") ? "lie" : is(at, "endless") ? "endless" : is(at, "short") ? "short" : is(at, "much") ? "much" : is(at, "good") ? "good" : "cut";
     if (is(at, "short")) opened->size = 1u << 30;
     if (is(at, "version")) opened->version.size = 1ull << 63;
     return PACKETS_OK;
@@ -147,6 +167,12 @@ static int32_t read_on(packets_stream *stream, const packets_call *call, uint8_t
     int first = stream->reads++ == 0;
     if (strcmp(stream->word, "much") == 0) {
         *came = capacity + 1;
+        return PACKETS_OK;
+    }
+    if (strcmp(stream->word, "good") == 0) {
+        *came = first ? sizeof good : 0;
+        if (*came > capacity) return say(call, PACKETS_PROTOCOL, "the package is too large");
+        memcpy(buffer, good, *came);
         return PACKETS_OK;
     }
     if (strcmp(stream->word, "endless") == 0 || first) {

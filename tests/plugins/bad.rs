@@ -1,6 +1,7 @@
 //! Plugins that crash, hang, lie and try to get out: each costs its own transfer and nothing else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,73 @@ fn p08_handles_and_memory_up_to_a_bound() {
     let got = output.stderr.split("it got ").nth(1).and_then(|rest| rest.split(" MiB").next());
     let got: u32 = got.unwrap_or_else(|| panic!("{output}")).parse().unwrap();
     assert!((800..1024).contains(&got), "of 1024 MiB, threads and libraries have some: {got}");
+}
+
+#[test]
+fn p08_a_worker_is_started_a_few_times() {
+    let Some(scene) = Scene::new() else { return };
+    scene.index_at(&[]);
+    let package = fs::read(scene.environment.repo().join("tool-1.pkt.tar.zst")).unwrap();
+    let bytes = scene.environment.place().join("good.h");
+    fs::write(&bytes, package.iter().map(|byte| format!("{byte},\n")).collect::<String>()).unwrap();
+    let library = scene.bad(&[&format!("-DGOOD={bytes:?}")]);
+    scene.add(&library).ok();
+    let mirrors = [1, 2, 3, 4].map(|number| format!("bad://{number}.late-crash"));
+    let mirrors: Vec<_> = mirrors.iter().map(String::as_str).chain(["bad://good"]).collect();
+    let crashes = |output: &packets_tests::Output| output.stderr.matches("was ended by SIGSEGV").count();
+    let installed = scene.install_from(&mirrors[1..]).ok();
+    assert_eq!(crashes(&installed), 3, "{installed}");
+    assert_eq!(scene.environment.launch("usr/bin/tool", &[]), "tool 1\n", "the fourth worker gave it");
+    scene.run(&["remove", "tool"]).ok();
+    let _ = fs::remove_dir_all(scene.environment.at("var/cache/packets"));
+    scene.install_from(&mirrors).fails(4).says("its worker has ended 4 times, and is not started again");
+}
+
+#[test]
+fn p08_what_takes_time_and_what_takes_too_long() {
+    let Some(scene) = Scene::new() else { return };
+    drop(scene);
+    let add = |flag: &str| {
+        let scene = Scene::new().unwrap();
+        let library = scene.bad(&[flag]);
+        let added = scene.add(&library);
+        (scene, added)
+    };
+    let check = |flag: &str| {
+        let (scene, added) = add(flag);
+        added.ok();
+        scene.run(&["plugin", "check", "bad"])
+    };
+    let claim = |word: &str| {
+        let (scene, added) = add("-DUNUSED");
+        added.ok();
+        let (location, file) = (format!("bad://{word}/file"), scene.config.to_str().unwrap());
+        scene.run(&["plugin", "check", "bad", "--location", &location, "--file", file])
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| add("-DIN_CONSTRUCTOR=sleep(8)").1.ok());
+        scope.spawn(|| add("-DIN_CONSTRUCTOR=sleep(12)").1.fails(4).says("wait too long"));
+        scope.spawn(|| check("-DIN_FIND=sleep(8)").ok());
+        scope.spawn(|| check("-DIN_FIND=sleep(12)").fails(1).says("wait too long"));
+        scope.spawn(|| claim("claimed-in-1-s").fails(1).says("the transfer broke off"));
+        scope.spawn(|| claim("claimed-in-3-s").fails(1).says("it does not claim"));
+    });
+}
+
+#[test]
+fn p09_a_config_and_secrets_as_large_as_may_be() {
+    let Some(scene) = with_bad() else { return };
+    let secret = scene.environment.place().join("secret");
+    fs::write(&secret, "x".repeat(64 << 10)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = scene.config();
+    let with_secrets = |count: usize| {
+        let lines: String = (0..count).map(|number| format!("s{number} = {{ file = {secret:?} }}\n")).collect();
+        fs::write(&scene.config, format!("{config}\n[Plugins.bad.secrets]\n{lines}")).unwrap();
+        scene.run(&["plugin", "check", "bad"])
+    };
+    with_secrets(63).ok();
+    with_secrets(64).fails(4).says("its config and its secrets are too large").says("where 4194304 are allowed");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use packets_plugin_api::fetch::{Artifact, Candidate, FetchErrorKind, FetchSource
 use packets_plugin_api::ident::Digest;
 
 use crate::digest;
+use crate::fetch::one_line;
 
 /// Locations that no source may claim.
 const FOREIGN: [&str; 5] = ["", " ", "relative/path", "x-unknown-scheme://host/file", "http:/\n/127.0.0.1/"];
@@ -21,7 +22,7 @@ pub(crate) fn of_texts(source: &dyn FetchSource) -> Result<Vec<String>, String> 
         }
         match source.open(&Candidate::at(location), 0) {
             Err(error) if error.kind == FetchErrorKind::BadLocation => {}
-            Err(error) => return Err(format!("opening {location:?} is no bad location but: {error}")),
+            Err(error) => return Err(format!("opening {location:?} is no bad location but: {}", one_line(&error))),
             Ok(_) => return Err(format!("it opens the location {location:?}")),
         }
     }
@@ -33,7 +34,7 @@ pub(crate) fn of_texts(source: &dyn FetchSource) -> Result<Vec<String>, String> 
         found += 1;
         if found > 64 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    source.find(&want, &mut count).map_err(|error| format!("to find nothing is an error: {error}"))?;
+    source.find(&want, &mut count).map_err(|error| format!("to find nothing is an error: {}", one_line(&error)))?;
     if found > 64 {
         return Err("it finds places for ever".to_owned());
     }
@@ -46,8 +47,9 @@ pub(crate) fn of_bytes(source: &dyn FetchSource, location: &str, file: &File) ->
         return Err(format!("it does not claim {location}"));
     }
     let (size, expected) = digest::of_file(file).map_err(|error| format!("the file cannot be read: {error}"))?;
-    let opened =
-        source.open(&Candidate::at(location), 0).map_err(|error| format!("it cannot open {location}: {error}"))?;
+    let opened = source
+        .open(&Candidate::at(location), 0)
+        .map_err(|error| format!("it cannot open {location}: {}", one_line(&error)))?;
     let (announced, version) = (opened.size, opened.version);
     let came = digest::of(opened.reader).map_err(|error| format!("the transfer broke off: {error}"))?;
     if came != expected || announced.is_some_and(|announced| announced != size) {
@@ -58,7 +60,7 @@ pub(crate) fn of_bytes(source: &dyn FetchSource, location: &str, file: &File) ->
         let from = Candidate { version: version.clone(), ..Candidate::at(location) };
         match source.open(&from, offset) {
             Err(error) if error.kind == FetchErrorKind::NoSuchRange => {}
-            Err(error) => return Err(format!("opening from {offset} on: {error}")),
+            Err(error) => return Err(format!("opening from {offset} on: {}", one_line(&error))),
             Ok(opened) => {
                 same_from(opened.reader, file, offset, size)?;
                 ranges |= offset < size;

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::library::Library;
-use super::limits::{REPLY, START};
+use super::limits::{REPLY, REQUEST, START};
 use super::wire::{self, Reply, Request};
 
 /// The hidden subcommand.
@@ -63,19 +63,27 @@ impl Worker {
         let sealed = library.sealed().map_err(|error| failed("copy the library for", error))?;
         let (control, theirs) = UnixStream::pair().map_err(|error| failed("reach", error))?;
         let child = spawn(theirs).map_err(|error| failed("start", error))?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let ended = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        let mut worker = Self { child: Mutex::new(child), control: control.into(), ended, ready: Ready::default() };
+        let mut worker = Self::of(child, control);
         let readable = CERTIFICATES.iter().filter_map(|name| std::env::var(name).ok()).collect();
         worker.ready = worker.load(&sealed, &Request::load(settings, readable))?;
         Ok(worker)
+    }
+
+    /// That of a process, which has the other end of `control`.
+    pub(super) fn of(child: Child, control: UnixStream) -> Self {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let ended = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        Self { child: Mutex::new(child), control: control.into(), ended, ready: Ready::default() }
     }
 
     fn load(&self, library: &OwnedFd, request: &Request) -> Result<Ready, String> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
         wire::pass(&self.control, &[theirs.as_fd(), library.as_fd()]).map_err(|error| error.to_string())?;
         drop(theirs);
-        wire::send(&ours, request).map_err(|_| self.epitaph())?;
+        self.say(&ours, request).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => format!("its config and its secrets are too large: {error}"),
+            _ => error.to_string(),
+        })?;
         match self.receive(&ours, START).map_err(|error| error.to_string())? {
             Reply::Ready { name, version, kept } => Ok(Ready { name, version, kept }),
             Reply::Refused(problem) => Err(problem),
@@ -92,8 +100,15 @@ impl Worker {
         let (ours, theirs) = UnixStream::pair()?;
         wire::pass(&self.control, &[theirs.as_fd()]).map_err(|_| io::Error::other(self.epitaph()))?;
         drop(theirs);
-        wire::send(&ours, request).map_err(|_| io::Error::other(self.epitaph()))?;
+        self.say(&ours, request)?;
         Ok(ours)
+    }
+
+    fn say(&self, call: &UnixStream, request: &Request) -> io::Result<()> {
+        wire::send_at_most(call, request, REQUEST).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => error,
+            _ => io::Error::other(self.epitaph()),
+        })
     }
 
     /// The next reply, if it comes in time.

@@ -18,12 +18,31 @@ use super::limits::{CHUNK, CLAIM, FIND, OPEN, READ, STARTS};
 use super::process::{Ready, Shared, Worker};
 use super::wire::{self, Reply, Request};
 
+#[cfg(test)]
+mod tests;
+
 /// See the module. To make one costs nothing: the file is looked at, and the worker started, when it
 /// is first asked.
 pub(crate) struct PluginSource {
     plugin: Installed,
     user_agent: String,
+    patience: Patience,
     state: Mutex<State>,
+}
+
+/// How long each answer is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    claim: Duration,
+    find: Duration,
+    open: Duration,
+    read: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { claim: CLAIM, find: FIND, open: OPEN, read: READ }
+    }
 }
 
 #[derive(Default)]
@@ -43,7 +62,7 @@ impl fmt::Debug for PluginSource {
 impl PluginSource {
     pub(crate) fn new(plugin: Installed, user_agent: &str) -> Self {
         debug_assert!(is_name(&plugin.name), "looked at when the config was read");
-        Self { plugin, user_agent: user_agent.to_owned(), state: Mutex::default() }
+        Self { plugin, user_agent: user_agent.to_owned(), patience: Patience::default(), state: Mutex::default() }
     }
 
     /// Starts it where it is not running.
@@ -135,12 +154,12 @@ impl FetchSource for PluginSource {
     }
 
     fn claims(&self, location: &str) -> bool {
-        let asked = self.ask(&Request::Claims(location.to_owned()), CLAIM);
+        let asked = self.ask(&Request::Claims(location.to_owned()), self.patience.claim);
         matches!(asked, Ok((_, _, Reply::Claims(true))))
     }
 
     fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
-        let (worker, call, mut reply) = self.ask(&Request::find(want), FIND)?;
+        let (worker, call, mut reply) = self.ask(&Request::find(want), self.patience.find)?;
         loop {
             match reply {
                 Reply::Candidate { location, size } => {
@@ -155,16 +174,16 @@ impl FetchSource for PluginSource {
                 Reply::Failed { kind, message, retry_after_ms } => return Err(told(kind, &message, retry_after_ms)),
                 _ => return Err(self.answered_wrong()),
             }
-            reply = worker.receive(&call, FIND).map_err(|error| self.broke_off(error))?;
+            reply = worker.receive(&call, self.patience.find).map_err(|error| self.broke_off(error))?;
         }
     }
 
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        let (worker, call, reply) = self.ask(&Request::open(from, offset), OPEN)?;
+        let (worker, call, reply) = self.ask(&Request::open(from, offset), self.patience.open)?;
         match reply {
             Reply::Opened { size, version } => {
                 let version = version.filter(|version| version.len() <= abi::MAX_VERSION);
-                let reader = Box::new(Bytes { worker, call, left: 0, over: false });
+                let reader = Box::new(Bytes { worker, call, patience: self.patience.read, left: 0, over: false });
                 Ok(Opened { reader, size, version, file: None })
             }
             Reply::Failed { kind, message, retry_after_ms } => Err(told(kind, &message, retry_after_ms)),
@@ -177,6 +196,7 @@ impl FetchSource for PluginSource {
 struct Bytes {
     worker: Shared,
     call: UnixStream,
+    patience: Duration,
     /// Of the chunk that is being read.
     left: usize,
     over: bool,
@@ -195,7 +215,7 @@ impl Read for Bytes {
             }
         }
         let most = self.left.min(buffer.len());
-        let came = self.worker.read(&self.call, READ, &mut buffer[..most])?;
+        let came = self.worker.read(&self.call, self.patience, &mut buffer[..most])?;
         if came == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer"));
         }
@@ -209,7 +229,7 @@ impl Bytes {
         let mut length = [0; 4];
         let mut filled = 0;
         while filled < length.len() {
-            match self.worker.read(&self.call, READ, &mut length[filled..])? {
+            match self.worker.read(&self.call, self.patience, &mut length[filled..])? {
                 0 => {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer"));
                 }
@@ -226,7 +246,7 @@ impl Bytes {
     }
 
     fn end(&self) -> io::Result<()> {
-        match self.worker.receive(&self.call, READ)? {
+        match self.worker.receive(&self.call, self.patience)? {
             Reply::End => Ok(()),
             Reply::Failed { kind, message, retry_after_ms } => {
                 Err(io::Error::other(told(kind, &message, retry_after_ms)))

@@ -123,8 +123,17 @@ impl From<FetchError> for Reply {
 }
 
 /// A message, whole.
-pub(super) fn send(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
+pub(super) fn send(to: impl Write, message: &impl Serialize) -> io::Result<()> {
+    send_at_most(to, message, usize::MAX)
+}
+
+/// A message, whole; nothing of one that the other side would not take.
+pub(super) fn send_at_most(mut to: impl Write, message: &impl Serialize, most: usize) -> io::Result<()> {
     let body = postcard::to_allocvec(message).map_err(io::Error::other)?;
+    if body.len() > most {
+        let problem = format!("a message of {} bytes, where {most} are allowed", body.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     let mut frame = length.to_le_bytes().to_vec();
     frame.extend(body);

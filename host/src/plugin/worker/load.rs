@@ -27,3 +27,32 @@ pub(super) fn load(library: BorrowedFd<'_>) -> Result<ForeignPlugin, String> {
 fn one_line(error: &libloading::Error) -> String {
     crate::fetch::one_line(error)
 }
+
+/// A plugin that is part of this program.
+#[cfg(test)]
+pub(super) mod made {
+    use std::ffi::c_void;
+
+    use packets_plugin_api::native::abi::{Call, FetchTable, PluginTable, SettingsTable};
+    use packets_plugin_api::native::export;
+
+    use super::ForeignPlugin;
+    use crate::plugin::worker::tests::make;
+
+    unsafe extern "C" fn create(call: *const Call, settings: *const SettingsTable, source: *mut *mut c_void) -> i32 {
+        // SAFETY: passed on as it is.
+        unsafe { export::create(call, settings, source, make) }
+    }
+
+    static FETCH: FetchTable = export::fetch_table(create);
+    static PLUGIN: PluginTable = export::plugin_table("made", "1", &FETCH);
+
+    extern "C" fn entry() -> *const PluginTable {
+        &PLUGIN
+    }
+
+    pub(in crate::plugin::worker) fn plugin() -> ForeignPlugin {
+        // SAFETY: the tables live as long as the program.
+        unsafe { ForeignPlugin::load(entry) }.unwrap()
+    }
+}

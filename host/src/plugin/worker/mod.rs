@@ -6,6 +6,8 @@
 mod answer;
 mod confine;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
