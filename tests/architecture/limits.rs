@@ -9,7 +9,7 @@ use super::sources;
 type Row = (&'static str, &'static [&'static str]);
 
 /// By file, all limits that tests meet.
-const MET: [(&str, &[Row]); 12] = [
+const MET: [(&str, &[Row]); 13] = [
     (
         "hook-runtime/src/limits.rs",
         &[
@@ -170,6 +170,19 @@ const MET: [(&str, &[Row]); 12] = [
             ("MAX_ESCAPES", &["n14_control_characters_are_refused_under_any_escape"]),
             ("MAX_VERSION", &["n18_versions_are_strong_tags_of_bounded_size"]),
             ("IDLE_CONNECTIONS", &["connections_are_kept_for_the_next_file_up_to_a_bound"]),
+        ],
+    ),
+    (
+        "plugins/oci/src/limits.rs",
+        &[
+            ("MAX_REDIRECTS", &["n13_redirects_of_a_registry_up_to_a_bound"]),
+            ("REDIRECT_TIME", &["n12_redirects_of_a_registry_that_come_late"]),
+            ("CONNECT_TIMEOUT", &["n12_a_connection_to_a_registry_that_never_stands"]),
+            ("IDLE_TIMEOUT", &["n12_a_registry_that_does_not_answer_is_given_up"]),
+            ("MAX_LOCATION", &["names_and_hosts_up_to_a_bound"]),
+            ("MAX_NAME", &["names_and_hosts_up_to_a_bound"]),
+            ("MAX_ANSWER", &["n16_answers_of_token_servers_up_to_a_bound"]),
+            ("MAX_TOKENS", &["tokens_are_kept_of_so_many_repositories"]),
         ],
     ),
     (

@@ -1,0 +1,16 @@
+//! Fetch source: OCI registries (distribution specification 1.1), loaded from a file.
+//!
+//! A package's SHA-256 is the digest of its blob, so that the index says everything: a blob is
+//! found in the configured repository by its hash alone, and anywhere else by
+//! `oci://HOST/REPOSITORY@sha256:HEX`. `client` speaks to a registry and knows nothing of packages;
+//! `source` is the plugin. Who gets the password is decided in `client::access`.
+
+pub mod client;
+pub mod limits;
+pub mod place;
+mod settings;
+mod source;
+
+pub use source::OciSource;
+
+packets_plugin_api::export_fetch_source!("oci", settings::make);

@@ -1,0 +1,7 @@
+//! The source against registries of this machine.
+#![expect(clippy::unwrap_used, reason = "a test ends with a panic")]
+
+mod login;
+mod promises;
+mod redirects;
+mod support;
