@@ -4,6 +4,7 @@
 mod bad;
 mod examples;
 mod files;
+mod oci;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,16 @@ impl Scene {
             skip("needs cc");
             return None;
         };
+        Some(Self::with(compiler))
+    }
+
+    fn with(compiler: PathBuf) -> Self {
         let environment = TestEnvironment::new();
         let config = environment.place().join("config.toml");
         environment.prime();
         let scene = Self { environment, config, compiler };
         scene.write_config("");
-        Some(scene)
+        scene
     }
 
     fn dir(&self) -> PathBuf {

@@ -69,6 +69,23 @@ impl RealServer {
         Self::rclone("s3", folder.parent()?, &format!("/{name}"))
     }
 
+    /// Docker's registry of images, where the machine has it: with what is in `blobs`, these further lines of its
+    /// configuration, and these of its part `http`.
+    pub fn registry(blobs: &Path, lines: &str, http: &str) -> Option<Self> {
+        let program = program("docker-registry")?;
+        Self::start("", |port, home| {
+            let config = home.join("config.yml");
+            let text = format!(
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {blobs:?}}}}}\n{lines}\n\
+                 http:\n  addr: 127.0.0.1:{port}\n{http}\n"
+            );
+            fs::write(&config, text).unwrap();
+            let mut command = Command::new(&program);
+            command.arg("serve").arg(config);
+            command
+        })
+    }
+
     fn rclone(kind: &str, folder: &Path, prefix: &str) -> Option<Self> {
         let program = program("rclone")?;
         Self::start(prefix, |port, _| {
@@ -107,6 +124,11 @@ impl RealServer {
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut word = [0; 5];
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").is_ok() && stream.read_exact(&mut word).is_ok() && &word == b"HTTP/"
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of a file of the folder.
