@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use packets_tests::{Package, TestEnvironment, hash, on_path, skip};
+use packets_tests::{Package, Server, TestEnvironment, hash, on_path, skip};
 use rusqlite::Connection;
 
 fn pack(environment: &TestEnvironment, folder: &Path, name: &str) -> Vec<u8> {
@@ -148,6 +148,59 @@ fn python_reads_the_index() {
     let output = Command::new(python).args(["-c", script]).current_dir(environment.repo()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("'tool', '1', ''"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_index_that_is_compressed_serves_like_the_plain_one() {
+    let environment = TestEnvironment::new();
+    let repo = environment.repo();
+    for name in ["tool", "another"] {
+        Package::program(name, "1").file(&repo);
+    }
+    let words = |path: &Path| path.to_str().unwrap().to_owned();
+    environment.run_plain(&["index", &words(&repo), "-o", &words(&environment.work().join("plain.db"))]).ok();
+    let compressed = repo.join("index.db.zst");
+    environment.run_plain(&["index", &words(&repo), "-o", &words(&compressed)]).ok().prints("index.db.zst");
+    assert_eq!(fs::read_dir(&repo).unwrap().count(), 3, "nothing is left beside it");
+    let (plain, bytes) = (fs::read(environment.work().join("plain.db")).unwrap(), fs::read(&compressed).unwrap());
+    assert!(zstd::decode_all(&bytes[..]).unwrap() == plain);
+    environment.run_plain(&["index", &words(&repo), "-o", &words(&compressed)]).ok();
+    assert!(fs::read(&compressed).unwrap() == bytes, "the same packages give the same bytes");
+
+    let server = Server::start();
+    server.serve(&repo);
+    for place in
+        [words(&compressed), format!("file://{}", words(&compressed)), words(&repo), server.url("/index.db.zst")]
+    {
+        environment.run(&["--repo", &place, "install", "tool"]).ok();
+        assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n", "{place}");
+        environment.run(&["remove", "tool"]).ok();
+        environment.run(&["cache", "clean", "--packages"]).ok();
+        environment.run(&["sync", &place]).ok().says("2 packages in the index from");
+        environment.run(&["list", "--available"]).ok().prints("another");
+    }
+    // The name decides nothing, the bytes do.
+    fs::copy(&compressed, repo.join("index.db")).unwrap();
+    environment.run(&["--repo", &words(&repo), "install", "tool"]).ok();
+}
+
+#[test]
+fn m28_a_compressed_repository_is_bounded_and_verified() {
+    let environment = TestEnvironment::hostile();
+    environment.prime();
+    let file = environment.work().join("bad.db.zst");
+    let zeros = packets_tests::zstd_of(&vec![0; 1 << 20]);
+    let cases: [(&str, Vec<u8>, i32); 3] = [
+        ("no index", zeros.clone(), 5),
+        ("truncated", zeros[..zeros.len() - 3].to_vec(), 5),
+        ("a frame of nothing", packets_tests::zstd_of(&[]), 5),
+    ];
+    for (case, bytes, code) in cases {
+        fs::write(&file, bytes).unwrap();
+        let run = || environment.run(&["--repo", file.to_str().unwrap(), "install", "tool"]);
+        let output = environment.refused(code, run);
+        assert!(output.stderr.contains("bad.db.zst"), "{case}: {output}");
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ struct Global {
     /// Work on the system in this folder instead of the running one
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Use this repository instead of the synced index: a folder, or the URL of an index.db
+    /// Use this repository instead of the synced index: a folder, or the path or URL of an index.db or index.db.zst
     #[arg(long, global = true, value_name = "PATH|URL")]
     repo: Option<String>,
     /// Read this config instead of /etc/packets/config.toml

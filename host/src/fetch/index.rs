@@ -18,6 +18,13 @@ use crate::report::Event;
 
 /// What everything begins with that zstd has compressed.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Whether zstd has compressed this.
+pub(crate) fn is_compressed(mut file: impl Read) -> io::Result<bool> {
+    let mut front = Vec::with_capacity(ZSTD.len());
+    file.by_ref().take(ZSTD.len() as u64).read_to_end(&mut front)?;
+    Ok(front == ZSTD)
+}
+
 /// What the names of indexes begin with that are not verified yet.
 const UNVERIFIED: &str = ".index-";
 

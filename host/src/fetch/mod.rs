@@ -30,6 +30,7 @@ use crate::report::{Event, Events};
 use download::{Download, wrong_bytes};
 use hosts::Hosts;
 pub use index::FetchedIndex;
+pub(crate) use index::is_compressed;
 pub use limits::Limits;
 use limits::MAX_PACKAGE_SIZE;
 pub use location::{resolve_mirror, shown};

@@ -1,5 +1,6 @@
 //! `index`: from a folder of package files to an index.db.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use packets_plugin_api::storage::IndexEntry;
@@ -8,11 +9,17 @@ use serde::Serialize;
 use super::Options;
 use super::context::storage_format;
 use super::gather::{Loose, PACKAGE_ENDING};
+use crate::archive;
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
 use crate::plan::{Candidate, Source};
 use crate::report::{Event, Events};
-use packets_hook_runtime::folder::Rename;
+use packets_hook_runtime::folder::{Folder, Rename};
+
+/// The end of the name of an index that is compressed.
+const COMPRESSED: &str = ".zst";
+/// Made once and fetched by every machine, so it may take more time than zstd's own 3.
+const LEVEL: i32 = 12;
 
 /// An index that was made.
 #[derive(Debug, Serialize)]
@@ -24,7 +31,7 @@ pub struct Indexed {
 }
 
 /// Makes the index of a folder of package files. Rows are numbered by family, then
-/// the manifest's serial, then the version. A dry run leaves no index.
+/// the manifest's serial, then the version. A dry run leaves no index. One whose name ends with `.zst` is compressed.
 ///
 /// # Errors
 /// A package that cannot be read; then an index that is there stays as it is.
@@ -61,6 +68,7 @@ pub fn index(
     let written = storage_format()?.write_index(&path, &entries).map_err(Error::from);
     let written = written.and_then(|()| match options.dry_run {
         Some(_) => place.remove_file(&temporary).context(named),
+        None if name.ends_with(COMPRESSED) => compress(&place, &temporary, &name).context(named),
         None => place.rename(&temporary, &place, &name, Rename::Replace).context(named),
     });
     if written.is_err() {
@@ -68,6 +76,25 @@ pub fn index(
     }
     written?;
     Ok(Indexed { file: target, packages: entries.len() })
+}
+
+/// Replaces the file `name` by the compressed bytes of `from`, which is taken away.
+fn compress(place: &Folder, from: &str, name: &str) -> io::Result<()> {
+    let temporary = format!("{from}{COMPRESSED}");
+    let written = (|| {
+        let mut plain = place.read(from)?;
+        let mut encoder = zstd::Encoder::new(place.create(&temporary, 0o644)?, LEVEL)?;
+        encoder.window_log(archive::WINDOW_LOG)?;
+        encoder.include_checksum(true)?;
+        encoder.set_pledged_src_size(Some(plain.metadata()?.len()))?;
+        io::copy(&mut plain, &mut encoder)?;
+        encoder.finish()?;
+        place.rename(&temporary, place, name, Rename::Replace)
+    })();
+    if written.is_err() {
+        let _ = place.remove_file(&temporary);
+    }
+    written.and_then(|()| place.remove_file(from))
 }
 
 fn entry(candidate: Candidate, urls: &[String]) -> Result<IndexEntry> {

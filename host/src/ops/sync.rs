@@ -1,5 +1,6 @@
 //! `sync`, and the repository that a command uses.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use packets_hook_runtime::folder::Folder;
@@ -15,6 +16,9 @@ use crate::error::{Context as _, Error, Result};
 use crate::fetch::{self, FetchedIndex};
 use crate::given::{self, Given};
 use crate::report::{Event, Events};
+
+/// What it is called in a repository where it is compressed.
+const COMPRESSED_INDEX: &str = "index.db.zst";
 
 /// An index that was fetched.
 #[derive(Debug, Serialize)]
@@ -153,15 +157,27 @@ fn index_location(text: &str) -> Result<String> {
         false => error.hint("if it is on the network, its address begins with https:// or http://"),
     })?;
     let path = match opened {
-        Given::Folder(folder) if folder.stat("index.db").context(named)?.is_none() => {
-            return Err(Error::request(format!("cannot sync from the folder {text}"))
-                .caused_by("there is no index.db in it")
-                .hint(format!("`packets index {text}` makes one of the package files there")));
-        }
-        Given::Folder(_) => path.join("index.db"),
+        Given::Folder(folder) => match index_in(&folder).context(named)? {
+            Some(name) => path.join(name),
+            None => {
+                return Err(Error::request(format!("cannot sync from the folder {text}"))
+                    .caused_by("there is no index.db in it")
+                    .hint(format!("`packets index {text}` makes one of the package files there")));
+            }
+        },
         Given::File(_) => path,
     };
     path.to_str().map(str::to_owned).ok_or_else(|| Error::request(named()).caused_by("it is not UTF-8"))
+}
+
+/// The name of the index of a folder of package files.
+fn index_in(folder: &Folder) -> io::Result<Option<&'static str>> {
+    for name in [INDEX, COMPRESSED_INDEX] {
+        if folder.stat(name)?.is_some() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes the location into the config, whose comments stay.
@@ -209,16 +225,21 @@ pub(super) fn open_repository(
         .map_err(|error| Error::request(format!("cannot use the repository {repo:?}")).because(&error))?;
     let index = match given::open(&path)? {
         Given::File(_) => path,
-        Given::Folder(folder) => {
-            let index = path.join("index.db");
-            if folder.stat("index.db").context(|| format!("cannot look into {repo}"))?.is_none() {
+        Given::Folder(folder) => match index_in(&folder).context(|| format!("cannot look into {repo}"))? {
+            Some(name) => path.join(name),
+            None => {
                 loose.add_repository(&folder, &path, events)?;
                 return Ok(Repository { index: None, base: String::new() });
             }
-            index
-        }
+        },
     };
     let base = index.display().to_string();
+    let named = || format!("cannot use the repository {repo}");
+    if let Given::File(file) = given::open(&index)?
+        && fetch::is_compressed(file).context(named)?
+    {
+        return fetch_repository(context, &base, events);
+    }
     Ok(Repository { index: Some(context.format.open_index(Path::new(&index))?), base })
 }
 
