@@ -9,7 +9,7 @@
 //! that nobody takes for a package. It is locked while it grows, hashed from its
 //! beginning when it is continued, and renamed only when all of it is right (C29).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -20,6 +20,8 @@ use packets_hook_runtime::folder::{self, Folder, Kind, Rename, Stat};
 use packets_plugin_api::ident::Digest;
 use rustix::fs::{self, AtFlags, CWD, FlockOperation, MemfdFlags, Mode, OFlags, flock};
 
+/// What the names of package files end with.
+const ENDING: &str = ".pkt.tar.zst";
 /// What the names of unfinished files begin with; the digest follows that they are to have.
 const UNFINISHED: &str = ".partial-";
 /// Age at which what a killed run has left is taken away: nobody has come back for it.
@@ -61,19 +63,27 @@ impl Cache {
 
     /// The name of a package's file in the cache; nothing else has a part in it (N15).
     pub fn file_name(digest: &Digest) -> String {
-        format!("{digest}.pkt.tar.zst")
+        format!("{digest}{ENDING}")
     }
 
     /// All package files in it, with their sizes.
     pub(crate) fn files(&self) -> io::Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
         for name in self.folder.list()? {
-            let Some(name) = name.to_str().filter(|name| name.ends_with(".pkt.tar.zst")) else { continue };
+            let Some(name) = name.to_str().filter(|name| name.ends_with(ENDING)) else { continue };
             if let Some(stat) = self.folder.stat(name)?.filter(|stat| stat.kind == Kind::File) {
                 files.push((name.to_owned(), stat.size));
             }
         }
         Ok(files)
+    }
+
+    /// Deletes the package files that came to it longer ago than that; by name, what could not be deleted.
+    pub(crate) fn expire(&self, age: Duration) -> Vec<(OsString, io::Error)> {
+        let is_package =
+            |name: &OsStr, stat: &Stat| name.as_encoded_bytes().ends_with(ENDING.as_bytes()) && stat.kind == Kind::File;
+        let delete = |name: OsString| self.folder.remove_file(&name).err().map(|error| (name, error));
+        old_files(&self.folder, is_package, age).into_iter().filter_map(delete).collect()
     }
 
     /// Whether something stands under the digest's name.
@@ -161,7 +171,7 @@ impl Cache {
 
     /// Takes away what has been left for long and is not in use.
     fn sweep(&self) {
-        for name in old_files(&self.folder, UNFINISHED, ABANDONED) {
+        for name in old_files(&self.folder, begins_with(UNFINISHED), ABANDONED) {
             let name = name.to_string_lossy();
             // The lock keeps what somebody continues just now. A failure leaves a file, which the next run tries again.
             if let Ok(Some(_locked)) = self.claim(&name) {
@@ -189,21 +199,22 @@ fn unnamed(folder: &Folder) -> io::Result<File> {
 
 /// Removes files of this prefix that have not been written to for [`STALE`].
 pub(crate) fn remove_stale(folder: &Folder, prefix: &str) {
-    for name in old_files(folder, prefix, STALE) {
+    for name in old_files(folder, begins_with(prefix), STALE) {
         // A failure leaves a file, which the next run tries again.
         let _ = folder.remove_file(name);
     }
 }
 
-/// The files of this prefix that have not been written to for so long.
-fn old_files(folder: &Folder, prefix: &str, age: Duration) -> Vec<OsString> {
+fn begins_with(prefix: &str) -> impl Fn(&OsStr, &Stat) -> bool {
+    move |name, _| name.as_encoded_bytes().starts_with(prefix.as_bytes())
+}
+
+/// The files that are meant and have not been written to for so long. What seems to come from the future is young.
+fn old_files(folder: &Folder, is_meant: impl Fn(&OsStr, &Stat) -> bool, age: Duration) -> Vec<OsString> {
     let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else { return Vec::new() };
     let oldest = i128::try_from(now.saturating_sub(age).as_nanos()).unwrap_or(0);
     let mut names = folder.list().unwrap_or_default();
-    names.retain(|name| {
-        name.as_encoded_bytes().starts_with(prefix.as_bytes())
-            && folder.stat(name).is_ok_and(|stat| stat.is_some_and(|stat| stat.modified < oldest))
-    });
+    names.retain(|name| matches!(folder.stat(name), Ok(Some(stat)) if stat.modified < oldest && is_meant(name, &stat)));
     names
 }
 

@@ -142,6 +142,69 @@ fn what_is_half_freed_cannot_be_undone_and_is_freed_later() {
     }
 }
 
+/// The cache with these keys of `[Config]`, after a file of each age (in days) came to it and a package from a repository.
+fn left_in_cache(keys: &[(&str, &str)], ages: &[i64], then: &dyn Fn(&TestEnvironment)) -> Vec<String> {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    Package::program("tool", "1").file(&environment.repo());
+    environment.run_plain(&["index", environment.repo().to_str().unwrap()]).ok();
+    for (key, value) in keys {
+        environment.run(&["config", "set", key, value]).ok();
+    }
+    let cache = environment.at("var/cache/packets");
+    std::fs::create_dir_all(cache.join("folder.pkt.tar.zst")).unwrap();
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    for age in ages {
+        // Half a day to either side of what is asked for, so that the clock of the run does not matter.
+        let file = std::fs::File::create(cache.join(format!("{age}.pkt.tar.zst"))).unwrap();
+        let now = std::time::SystemTime::now();
+        let time = if *age < 0 { now + day * 400 } else { now - day * u32::try_from(*age).unwrap() - day / 2 };
+        file.set_modified(time).unwrap();
+        let other = std::fs::File::create(cache.join(format!("{age}.note"))).unwrap();
+        other.set_modified(time).unwrap();
+    }
+    then(&environment);
+    assert!(ages.iter().all(|age| cache.join(format!("{age}.note")).exists()), "what is no package is nobody's");
+    assert!(cache.join("folder.pkt.tar.zst").exists());
+    let left = |age: &&i64| cache.join(format!("{age}.pkt.tar.zst")).exists();
+    ages.iter().filter(left).map(ToString::to_string).collect()
+}
+
+#[test]
+fn package_files_are_deleted_when_they_are_as_old_as_the_config_says() {
+    let (whether, days) = ("Config.dayToDeleteCacheDir", "Config.daysToDelete");
+    let ages = [-1, 0, 2, 3, 400];
+    let install = |environment: &TestEnvironment| {
+        environment.run_with_repo(&["install", "tool"]).ok();
+        assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 1\n");
+    };
+    let sync =
+        |environment: &TestEnvironment| drop(environment.run(&["sync", environment.repo().to_str().unwrap()]).ok());
+    for then in [&install as &dyn Fn(&TestEnvironment), &sync] {
+        let all = ["-1", "0", "2", "3", "400"];
+        assert_eq!(left_in_cache(&[], &ages, then), all, "by default nothing goes");
+        assert_eq!(left_in_cache(&[(days, "3")], &ages, then), all, "the days alone say nothing");
+        assert_eq!(left_in_cache(&[(whether, "true")], &ages, then), all, "-1: never");
+        let three = [(whether, "true"), (days, "3")];
+        assert_eq!(left_in_cache(&three, &ages, then), ["-1", "0", "2"], "a clock that was ahead makes nothing old");
+        assert_eq!(left_in_cache(&[(whether, "true"), (days, "0")], &ages, then), ["-1"]);
+        let longest = i64::MAX.to_string();
+        assert_eq!(left_in_cache(&[(whether, "true"), (days, &longest)], &ages, then), all);
+    }
+}
+
+#[test]
+fn old_package_files_stay_where_nothing_happens() {
+    let keys = [("Config.dayToDeleteCacheDir", "true"), ("Config.daysToDelete", "1")];
+    let look = |environment: &TestEnvironment| {
+        environment.run(&["sync", "--dry-run", environment.repo().to_str().unwrap()]).ok();
+        environment.run_with_repo(&["install", "tool", "--dry-run"]).ok();
+        environment.run_with_repo(&["install", "nothing"]).fails(1);
+        environment.run(&["list"]).ok();
+    };
+    assert_eq!(left_in_cache(&keys, &[0, 9], &look), ["0", "9"]);
+}
+
 #[test]
 fn what_somebody_deleted_of_it_is_missed() {
     let environment = TestEnvironment::new();

@@ -67,6 +67,14 @@ pub struct Base {
     pub last_data_dir: AbsolutePath,
 }
 
+impl Base {
+    /// How long package files stay in the cache; none: as long as nobody deletes them.
+    pub fn longest_in_cache(&self) -> Option<Duration> {
+        let days = u64::try_from(self.days_to_delete).ok().filter(|_| self.day_to_delete_cache_dir)?;
+        Some(Duration::from_secs(days.saturating_mul(24 * 60 * 60)))
+    }
+}
+
 impl Default for Base {
     fn default() -> Self {
         Self {

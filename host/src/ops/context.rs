@@ -214,6 +214,22 @@ impl Context {
         Ok(self.target.on_machine(&state.child(INSTALLED)?))
     }
 
+    /// Deletes the files of packages that the config no longer wants in the cache. What fails is told.
+    pub(super) fn expire_cache(&self, events: &dyn Events) {
+        let warn = |error: Error| events.event(&Event::Warning(&error.to_string()));
+        let Some(age) = self.config.base.longest_in_cache() else { return };
+        match self.cache_folder() {
+            Ok(None) => {}
+            Ok(Some(place)) => {
+                for (name, error) in Cache::new(place.folder).expire(age) {
+                    let what = format!("cannot delete the old {} from the cache", name.display());
+                    warn(Error::new(ErrorKind::Storage, what).because(&error));
+                }
+            }
+            Err(error) => warn(error),
+        }
+    }
+
     /// Frees what the config no longer wants to keep. The transaction has happened: what fails is told.
     pub(super) fn expire_history(&self, storage: &dyn Storage, now: u64, events: &dyn Events) {
         let failed = match self.state() {

@@ -62,6 +62,9 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
             }
         }
     }
+    if options.dry_run.is_none() {
+        context.expire_cache(events);
+    }
     let (packages, changed) = match fetched {
         Came::New(packages) => (packages, true),
         Came::Nothing(packages) => (packages, false),

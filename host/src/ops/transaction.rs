@@ -111,6 +111,7 @@ impl<'a> Transaction<'a> {
             self.events.event(&Event::Warning(warning));
         }
         self.context.expire_history(storage.as_ref(), time, self.events);
+        self.context.expire_cache(self.events);
         Ok(Outcome {
             hooks: committed.outcomes().to_vec(),
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
