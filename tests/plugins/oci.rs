@@ -186,3 +186,35 @@ fn a_registry_with_other_bytes_installs_nothing() {
     assert_eq!(output.code, 5, "{output}");
     assert_eq!(scene.environment.system(), before);
 }
+
+/// Installs `tool`, with a proxy for everything that is not TLS.
+fn install_by_proxy(scene: &Scene, index: &Path, proxy: &Server) -> std::process::Output {
+    let mut command = scene.environment.command();
+    command.arg("--root").arg(scene.environment.root()).arg("--config").arg(&scene.config);
+    command.args(["--yes", "--repo", index.to_str().unwrap(), "install", "tool"]);
+    command.env("http_proxy", proxy.url("")).output().unwrap()
+}
+
+#[test]
+fn a_registry_behind_a_proxy() {
+    let proxy = Server::start();
+    let config = format!("registry = \"registry.invalid\"\nrepository = \"{}\"\nplain = true", Registry::REPOSITORY);
+    let scene = scene(&config, "");
+    let (file, index) = tool(&scene);
+    let bytes = fs::read(file).unwrap();
+    let url = format!("http://registry.invalid/v2/{}/blobs/sha256:{}", Registry::REPOSITORY, hash(&bytes));
+    proxy.set(&url, Reply::Bytes(bytes));
+    let output = install_by_proxy(&scene, &index, &proxy);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(proxy.asked(), [url]);
+}
+
+#[test]
+fn what_is_for_this_machine_goes_to_no_proxy() {
+    let (server, proxy) = (Server::start(), Server::start());
+    let (scene, index, path, bytes) = scripted(&server);
+    server.set(&path, Reply::Bytes(bytes));
+    let output = install_by_proxy(&scene, &index, &proxy);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((server.asked(), proxy.asked()), (vec![path], vec![]));
+}

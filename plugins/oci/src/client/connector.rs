@@ -19,14 +19,15 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// One that reads no certificates, and therefore cannot speak TLS with anybody.
+    /// One that reads no certificates, therefore cannot speak TLS with anybody, and asks no proxy.
     pub(super) fn plain(options: &Options) -> Result<Self, String> {
         let nobody = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
-        let client = builder(options).tls_backend_preconfigured(nobody).build().map_err(|error| error.to_string())?;
+        let client =
+            builder(options).no_proxy().tls_backend_preconfigured(nobody).build().map_err(|error| error.to_string())?;
         Ok(Self { client, without_roots: None })
     }
 

@@ -18,7 +18,7 @@ use reqwest::{Method, Url};
 pub use access::Account;
 
 use crate::limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_REDIRECTS, REDIRECT_TIME};
-use crate::place::{Blob, Repository};
+use crate::place::{Blob, Repository, is_this_machine};
 use access::Access;
 use connector::Connector;
 
@@ -144,8 +144,9 @@ impl Client {
     }
 
     fn connector(&self, url: &Url) -> Result<&Connector, FetchError> {
-        // The way to a proxy may be TLS where the URL is not.
-        let made = match url.scheme() == "http" && !(self.options.environment_proxies && connector::has_proxies()) {
+        // What may be sent without TLS to this machine would leave it by a proxy; and the way to one may be TLS.
+        let by_proxy = !is_this_machine(url) && self.options.environment_proxies && connector::has_proxies();
+        let made = match url.scheme() == "http" && !by_proxy {
             true => self.plain.get_or_init(|| Connector::plain(&self.options)),
             false => self.secure.get_or_init(|| Connector::secure(&self.options)),
         };
