@@ -96,6 +96,16 @@ fn places_that_answer_wrongly() {
         ("no version", "", false),
         ("a weak one", "ETag: W/\"1\"\r\n", false),
         ("conditions are ignored", "ETag: \"1\"\r\n", true),
+        (
+            "one that was changed in this second may change again under the same tag",
+            "ETag: \"2\"\r\nDate: Wed, 25 Nov 2026 10:00:01 GMT\r\nLast-Modified: Wed, 25 Nov 2026 10:00:00 GMT\r\n",
+            false,
+        ),
+        (
+            "one that was changed long ago",
+            "ETag: \"3\"\r\nDate: Wed, 25 Nov 2026 10:00:02 GMT\r\nLast-Modified: Wed, 25 Nov 2026 10:00:00 GMT\r\n",
+            true,
+        ),
     ] {
         server.set("/index.db", reply(tag));
         assert!(is_fetched(&environment, &[]), "{case}");
@@ -125,7 +135,22 @@ fn a_folder_of_this_machine() {
 fn is_unchanged_at(start: impl Fn(&Path) -> Option<RealServer>) {
     let (environment, _, _) = synced();
     let Some(server) = start(&environment.repo()) else { return };
-    assert!(is_fetched(&environment, &[&server.url("/index.db")]));
+    let location = server.url("/index.db");
+    assert!(is_fetched(&environment, &[&location]));
+    // Another index of the same size within the same second: to these servers the same version.
+    let replace = |description: &str| {
+        let package = Package::program("tool", "1").data("more", description);
+        package.file(&environment.repo());
+        environment.run_plain(&["index", environment.repo().to_str().unwrap()]).ok();
+    };
+    for description in ["a", "b", "c"] {
+        replace(description);
+        assert!(is_fetched(&environment, &[]), "{description}");
+        let [own, theirs] = [environment.at("etc/packets/index.db"), environment.repo().join("index.db")];
+        assert!(fs::read(own).unwrap() == fs::read(theirs).unwrap(), "{description}");
+    }
+    std::thread::sleep(Duration::from_millis(3100));
+    assert!(is_fetched(&environment, &[]));
     assert!(!is_fetched(&environment, &[]));
     environment.run(&["install", "tool"]).ok();
 }

@@ -54,8 +54,25 @@ pub(crate) fn is_unchanged(response: &Response) -> bool {
     response.status().as_u16() == 304
 }
 
+/// Servers make their tags of a file's size and the second in which it was changed: one that was changed just now may
+/// change again under the same tag (RFC 9110, section 8.8.2.2).
+const COARSE: Duration = Duration::from_secs(2);
+
+/// Whether the reply was made when its file had not been changed for a while, as far as it says so.
+fn is_settled(response: &Response) -> bool {
+    let time = |name: HeaderName| httpdate::parse_http_date(response.headers().get(name)?.to_str().ok()?).ok();
+    match (time(header::DATE), time(header::LAST_MODIFIED)) {
+        (Some(made), Some(changed)) => made.duration_since(changed).is_ok_and(|age| age >= COARSE),
+        (None, Some(_)) => false,
+        (_, None) => true,
+    }
+}
+
 /// The entity tag, where it stands for the very bytes: a weak one does not (RFC 9110, section 8.8.1).
 fn version_of(response: &Response) -> Option<String> {
+    if !is_settled(response) {
+        return None;
+    }
     let tag = response.headers().get(header::ETAG)?;
     is_version(tag.as_bytes()).then(|| tag.to_str().ok().map(str::to_owned)).flatten()
 }
