@@ -200,7 +200,7 @@ impl AsyncWrite for Counted {
 }
 
 #[cfg(test)]
-mod clients;
+mod client_tests;
 
 #[cfg(test)]
 mod tests {
