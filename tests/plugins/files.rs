@@ -69,6 +69,12 @@ fn p03_no_constructor_runs_before_the_library_is_approved() {
     let library = scene.bad(&[]);
     scene.add(&library).ok();
     let other = scene.bad(&["-DIN_CONSTRUCTOR=abort()"]);
+    let approved = [scene.config(), format!("{:?}", fs::read(scene.dir().join("bad/plugin.so")).unwrap())];
+    scene.add(&other).fails(4).says("SIGABRT");
+    let after = [scene.config(), format!("{:?}", fs::read(scene.dir().join("bad/plugin.so")).unwrap())];
+    assert!(approved == after, "one that does not load takes no other's place");
+    let names: Vec<_> = fs::read_dir(scene.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["bad"], "nothing is left of a trial");
     fs::copy(&other, scene.dir().join("bad/plugin.so")).unwrap();
     refused(&scene, "its SHA-256 is");
     let list = scene.run(&["plugin", "list"]).ok();

@@ -8,12 +8,15 @@ use serde::Serialize;
 
 use super::Options;
 use super::context::{Context, Mode};
-use crate::config::{Config, MAX_CONFIG_SIZE, Plugins};
+use crate::config::{AbsolutePath, Config, MAX_CONFIG_SIZE, Plugins};
 use crate::durable;
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
 use crate::plugin::{self, Installed, Library, PluginSource, PluginTable, Sidecar};
 use crate::report::Events;
+
+/// The folder beside the plugins in which one is tried; no plugin can have this name.
+const TRIAL: &str = ".trial";
 
 /// What is known of a plugin without running it.
 #[derive(Debug, Serialize)]
@@ -84,7 +87,8 @@ pub fn plugin_info(name: &str, options: &Options, events: &dyn Events) -> Result
 /// Checks a library, copies it into the plugins' folder, and approves it in the config.
 ///
 /// # Errors
-/// Whatever is wrong with it; then nothing has changed but perhaps a copy that no config approves.
+/// Whatever is wrong with it; then nothing has changed. Where the config cannot be written, the copy is there, and not
+/// approved.
 pub fn plugin_add(library: &Path, options: &Options, events: &dyn Events) -> Result<PluginInformation> {
     let failed = || format!("cannot add the plugin {}", library.display());
     let (sidecar, checked) = read(library).map_err(|error| error.within(failed()))?;
@@ -98,15 +102,11 @@ pub fn plugin_add(library: &Path, options: &Options, events: &dyn Events) -> Res
     let mut plugins = context.config.plugins.clone();
     let mut pinned = plugins.tables.remove(&name).unwrap_or_default();
     pinned.sha256 = Some(checked.digest);
-    // It must run before anything approves it.
     let copied = Sidecar { sha256: Some(checked.digest), ..sidecar };
     let (dir, digest) = (plugins.dir.0.clone(), checked.digest);
-    plugin::place(&dir, &name, &copied, &checked).map_err(|error| error.within(failed()))?;
     plugins.tables.insert(name.clone(), PluginTable { sha256: Some(digest), ..pinned });
-    let installed = find(&plugins, &name)?;
-    PluginSource::new(installed, super::context::USER_AGENT)
-        .ready()
-        .map_err(|error| Error::from(error).within(failed()))?;
+    try_out(&plugins, &copied, &checked).map_err(|error| error.within(failed()))?;
+    plugin::place(&dir, &name, &copied, &checked).map_err(|error| error.within(failed()))?;
     change_config(&context, options, |document| {
         table_of(document, &name)["sha256"] = toml_edit::value(digest.to_string());
         use_source(document, &context.config, &name);
@@ -114,6 +114,19 @@ pub fn plugin_add(library: &Path, options: &Options, events: &dyn Events) -> Res
     let mut config = context.config.clone();
     config.fetch.sources.push(name.clone());
     Ok(PluginInformation { state: "approved", ..describe(&plugins, &config, &name) })
+}
+
+/// Runs it before anything approves it, and before it takes the place of one that was approved: from a folder of its own.
+fn try_out(plugins: &Plugins, sidecar: &Sidecar, library: &Library) -> Result<()> {
+    let dir = &plugins.dir.0;
+    let trial = Plugins { dir: AbsolutePath(dir.child(TRIAL)?), ..plugins.clone() };
+    let tried = plugin::place(&trial.dir.0, &sidecar.name, sidecar, library).and_then(|()| {
+        let source = PluginSource::new(find(&trial, &sidecar.name)?, super::context::USER_AGENT);
+        source.ready().map(|_| ()).map_err(Error::from)
+    });
+    // What a failure leaves is approved by nothing, and goes with the next trial.
+    let _ = Folder::open_ambient(&Path::new("/").join(dir.as_str())).and_then(|folder| folder.remove_tree(TRIAL));
+    tried
 }
 
 /// Forgets a plugin and deletes its files.
