@@ -47,7 +47,7 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
         }
         None => configured.clone(),
     };
-    let fetched = match options.dry_run {
+    let synced = match options.dry_run {
         Some(_) => look(&context, &location, events)?,
         None => replace(&context, &location, events)?,
     };
@@ -65,37 +65,25 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
     if options.dry_run.is_none() {
         context.expire_cache(events);
     }
-    let (packages, changed) = match fetched {
-        Came::New(packages) => (packages, true),
-        Came::Nothing(packages) => (packages, false),
-    };
-    Ok(Synced { from: fetch::shown(&location), packages, changed })
+    Ok(synced)
 }
 
-/// What came of the place of an index, with the number of packages.
-enum Came {
-    /// Another index.
-    New(u64),
-    /// Nothing: the index that is there is still the newest.
-    Nothing(u64),
-}
-
-fn look(context: &Context, location: &str, events: &dyn Events) -> Result<Came> {
+fn look(context: &Context, location: &str, events: &dyn Events) -> Result<Synced> {
     let private = PrivateFolder::make()?;
-    let known = known(context, location)?;
-    let Some(fetched) = fetch_unless(known.as_ref(), context, location, private.folder(), events)? else {
-        return Ok(Came::Nothing(known.map_or(0, |known| known.packages)));
+    let fetched = match fetch_unless_known(context, location, private.folder(), events)? {
+        Came::New(fetched) => fetched,
+        Came::Nothing(synced) => return Ok(synced),
     };
     let path = private.path().join(fetched.name());
     let summary = context.format.verify_index(&path).map_err(|error| unusable(error, location))?;
-    Ok(Came::New(summary.packages))
+    Ok(Synced { from: fetch::shown(location), packages: summary.packages, changed: true })
 }
 
-fn replace(context: &Context, location: &str, events: &dyn Events) -> Result<Came> {
+fn replace(context: &Context, location: &str, events: &dyn Events) -> Result<Synced> {
     let place = context.index_folder()?;
-    let known = known(context, location)?;
-    let Some(fetched) = fetch_unless(known.as_ref(), context, location, &place.folder, events)? else {
-        return Ok(Came::Nothing(known.map_or(0, |known| known.packages)));
+    let fetched = match fetch_unless_known(context, location, &place.folder, events)? {
+        Came::New(fetched) => fetched,
+        Came::Nothing(synced) => return Ok(synced),
     };
     let path = context.target.on_machine(&place.path.child(fetched.name())?);
     let summary = context
@@ -104,10 +92,30 @@ fn replace(context: &Context, location: &str, events: &dyn Events) -> Result<Cam
         .map_err(|error| unusable(error, location).hint("the index that was there stays in use"))?;
     let version = fetched.version().map(str::to_owned);
     fetched.publish(INDEX)?;
-    if let Some(version) = version {
-        KnownIndex::write(&place.folder, location, version, summary.packages)?;
+    // The index is there: without a word about it the next one is fetched whole.
+    let written = version.map(|version| KnownIndex::write(&place.folder, location, version, summary.packages));
+    if let Some(Err(error)) = written {
+        events.event(&Event::Warning(&error.to_string()));
     }
-    Ok(Came::New(summary.packages))
+    Ok(Synced { from: fetch::shown(location), packages: summary.packages, changed: true })
+}
+
+/// What came of the place of an index.
+enum Came {
+    /// An index.
+    New(FetchedIndex),
+    /// Nothing: the one that is there is still the newest.
+    Nothing(Synced),
+}
+
+fn fetch_unless_known(context: &Context, location: &str, into: &Folder, events: &dyn Events) -> Result<Came> {
+    let fetcher = context.fetcher(Mode::Read, events)?;
+    let Some(known) = known(context, location)? else {
+        return fetcher.fetch_index(location, into).map(Came::New);
+    };
+    let unchanged = Synced { from: fetch::shown(location), packages: known.packages, changed: false };
+    let fetched = fetcher.fetch_index_unless(&known.version, location, into)?;
+    Ok(fetched.map_or(Came::Nothing(unchanged), Came::New))
 }
 
 /// What is known of the synced index, where it came from this place and can be used.
@@ -116,20 +124,6 @@ fn known(context: &Context, location: &str) -> Result<Option<KnownIndex>> {
     let known = place.and_then(|place| KnownIndex::read(&place.folder, location));
     let file = context.index_file()?;
     Ok(known.filter(|_| context.format.open_index(&file).is_ok()))
-}
-
-fn fetch_unless(
-    known: Option<&KnownIndex>,
-    context: &Context,
-    location: &str,
-    into: &Folder,
-    events: &dyn Events,
-) -> Result<Option<FetchedIndex>> {
-    let fetcher = context.fetcher(Mode::Read, events)?;
-    match known {
-        Some(known) => fetcher.fetch_index_unless(&known.version, location, into),
-        None => fetcher.fetch_index(location, into).map(Some),
-    }
 }
 
 /// An index that was fetched is not what it should be: told of the place that it came
