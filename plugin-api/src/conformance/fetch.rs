@@ -268,11 +268,20 @@ mod tests {
         });
     }
 
-    /// Reads on where its place has another version by now.
-    #[derive(Debug, Default)]
-    struct Careless(FakeSource);
+    /// Which promise about versions is broken.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Fault {
+        /// Reads on where its place has another version by now.
+        Careless,
+        /// Has the same version for ever.
+        Frozen,
+    }
 
-    impl FetchSource for Careless {
+    /// A fake with a fault.
+    #[derive(Debug)]
+    struct Broken(FakeSource, Fault);
+
+    impl FetchSource for Broken {
         fn name(&self) -> &str {
             self.0.name()
         }
@@ -283,55 +292,39 @@ mod tests {
             self.0.find(want, found)
         }
         fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-            self.0.open(&at(&from.location), offset)
+            match self.1 {
+                Fault::Careless => self.0.open(&at(&from.location), offset),
+                Fault::Frozen => self.0.open(from, offset),
+            }
+        }
+        fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
+            match self.1 {
+                Fault::Frozen if from.version.is_some() => Ok(None),
+                _ => self.0.open_unless(from),
+            }
         }
     }
 
-    /// Has the same version for ever.
-    #[derive(Debug, Default)]
-    struct Frozen(FakeSource);
-
-    impl FetchSource for Frozen {
-        fn name(&self) -> &str {
-            self.0.name()
-        }
-        fn claims(&self, location: &str) -> bool {
-            self.0.claims(location)
-        }
-        fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
-            self.0.find(want, found)
-        }
-        fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-            self.0.open(from, offset)
-        }
-        fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
-            if from.version.is_some() { Ok(None) } else { self.0.open_unless(from) }
-        }
+    fn try_broken(fault: Fault) {
+        let broken = Broken(FakeSource::default(), fault);
+        let next = AtomicUsize::new(0);
+        fetch_source_suite(&broken, &|served| {
+            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
+            let Served::Whole(bytes) = served else { return None };
+            broken.0.set(&location, Behaviour::Whole(bytes.to_vec()));
+            Some(location)
+        });
     }
 
     #[test]
     #[should_panic(expected = "who knows another version gets everything")]
     fn the_suite_notices_a_place_that_never_changes() {
-        let frozen = Frozen::default();
-        let next = AtomicUsize::new(0);
-        fetch_source_suite(&frozen, &|served| {
-            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
-            let Served::Whole(bytes) = served else { return None };
-            frozen.0.set(&location, Behaviour::Whole(bytes.to_vec()));
-            Some(location)
-        });
+        try_broken(Fault::Frozen);
     }
 
     #[test]
     #[should_panic(expected = "another version is not continued")]
     fn the_suite_notices_a_place_that_continues_another_version() {
-        let careless = Careless::default();
-        let next = AtomicUsize::new(0);
-        fetch_source_suite(&careless, &|served| {
-            let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
-            let Served::Whole(bytes) = served else { return None };
-            careless.0.set(&location, Behaviour::Whole(bytes.to_vec()));
-            Some(location)
-        });
+        try_broken(Fault::Careless);
     }
 }
