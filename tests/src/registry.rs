@@ -25,7 +25,7 @@ impl Registry {
     /// The repository that everything is put into.
     pub const REPOSITORY: &str = "team/packages";
     /// The user of a registry with accounts.
-    pub const USER: &str = "ann";
+    pub const USER: &str = "reader";
     /// Their password.
     pub const PASSWORD: &str = "hush hush";
 
@@ -41,7 +41,7 @@ impl Registry {
         fs::write(&accounts, format!("{}:{HASHED}\n", Self::USER)).unwrap();
         let lines = format!("auth: {{htpasswd: {{realm: packages, path: {accounts:?}}}}}");
         // The user and the password in base64.
-        Self::with(home, &lines, "Authorization: Basic YW5uOmh1c2ggaHVzaA==\r\n")
+        Self::with(home, &lines, "Authorization: Basic cmVhZGVyOmh1c2ggaHVzaA==\r\n")
     }
 
     fn with(home: TempDir, lines: &str, authorization: &'static str) -> Option<Self> {

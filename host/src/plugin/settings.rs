@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn a_table_is_passed_as_it_is() {
         let table: PluginTable =
-            toml::from_str("[config]\nuser = \"ann\"\nretries = 3\n[config.proxy]\nhost = \"h\"\nports = [1, 2]\n")
+            toml::from_str("[config]\nuser = \"reader\"\nretries = 3\n[config.proxy]\nhost = \"h\"\nports = [1, 2]\n")
                 .unwrap();
         let settings = table.settings("x", "packets/2").unwrap();
-        assert_eq!(settings.value("user"), Some("ann"));
+        assert_eq!(settings.value("user"), Some("reader"));
         assert_eq!(settings.value("retries"), Some("3"));
         assert_eq!(settings.value("proxy.host"), Some("h"));
         assert_eq!(settings.value("proxy.ports"), Some("[1, 2]"));

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn what_makes_a_source() {
         let (host, name) = (("registry", "r.example"), ("repository", "team/packages"));
-        let (user, password) = (("user", "ann"), ("password", "hush"));
+        let (user, password) = (("user", "reader"), ("password", "hush"));
         assert!(make(&settings(&[], &[])).is_ok());
         assert!(make(&settings(&[host, name], &[])).is_ok());
         let made = make(&settings(&[host, name, user], &[password])).unwrap();

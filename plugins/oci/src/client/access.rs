@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn who_may_see_the_password() {
         let registry = repository("r.example:8443", false);
-        let account = Account::new(registry.registry(), "ann", "hush");
+        let account = Account::new(registry.registry(), "reader", "hush");
         let trusts = |account: &Account, realm: &str| account.trusts(&Url::parse(realm).unwrap());
         assert!(account.is_for(&registry) && !account.is_for(&repository("r.example", false)));
         assert!(!account.is_for(&repository("r.example:8443", true)), "without TLS it is another one");

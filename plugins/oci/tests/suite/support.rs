@@ -13,8 +13,8 @@ use packets_plugin_oci::place::Repository;
 
 pub(crate) const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 pub(crate) const NAME: &str = "team/packages";
-/// `ann:hush` in base64.
-pub(crate) const BASIC: &str = "Basic YW5uOmh1c2g=";
+/// `reader:hush` in base64.
+pub(crate) const BASIC: &str = "Basic cmVhZGVyOmh1c2g=";
 
 /// The head of a request.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ pub(crate) fn source() -> OciSource {
 
 /// The account of the registry at this server.
 pub(crate) fn account(server: &Server) -> Account {
-    Account::new(server.repository().registry(), "ann", "hush")
+    Account::new(server.repository().registry(), "reader", "hush")
 }
 
 pub(crate) fn with(account: Account) -> OciSource {
@@ -174,7 +174,7 @@ pub(crate) fn refusal(source: &OciSource, location: &str) -> FetchError {
         Err(error) => error,
     };
     let text = text(&error);
-    assert!(!text.contains("hush") && !text.contains("YW5u") && !text.contains("T0ken"), "{text}");
+    assert!(!text.contains("hush") && !text.contains("cmVh") && !text.contains("T0ken"), "{text}");
     error
 }
 
