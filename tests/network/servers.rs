@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use packets_plugin_api::conformance::fetch::{Served, fetch_source_suite};
 use packets_plugin_api::fetch::{Candidate, FetchErrorKind, FetchSource};
@@ -83,6 +84,12 @@ fn n18_real_servers_tell_versions_apart() {
         fs::write(&file, "the first version").unwrap();
         let source = source();
         let from = Candidate::at(server.url("/file"));
+        let changed = |time| fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        let hour = Duration::from_secs(3600);
+        changed(SystemTime::now() + hour);
+        let version = source.open(&from, 0).unwrap().version;
+        assert_eq!(version, None, "it may still change under the same tag: {server:?}");
+        changed(SystemTime::now() - hour);
         let version = source.open(&from, 0).unwrap().version;
         assert!(version.is_some(), "{server:?}");
         let from = Candidate { version, ..from };
