@@ -8,3 +8,4 @@ mod help;
 mod mistakes;
 mod print;
 mod reference;
+mod schema;

@@ -23,7 +23,7 @@ fn help(environment: &TestEnvironment, words: &[&str]) -> String {
     environment.run_plain(&[words, &["--help"]].concat()).ok().stdout
 }
 
-fn all(environment: &TestEnvironment) -> Vec<(Vec<String>, String)> {
+pub(super) fn all(environment: &TestEnvironment) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     commands(environment, &[], &mut found);
     let with_help = |words: Vec<String>| {
@@ -54,14 +54,14 @@ fn the_reference_is_what_the_program_says() {
 }
 
 /// A system with packages and a repository, in which every example means something.
-struct World {
-    environment: TestEnvironment,
+pub(super) struct World {
+    pub(super) environment: TestEnvironment,
     server: Server,
     transaction: String,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let environment = TestEnvironment::in_memory();
         let repo = environment.repo();
         let asking = Package::program("nginx", "1").permission("write = [\"/etc/nginx\"]");
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// Types an example into a shell, the places in it exchanged for those of this world.
-    fn types(&self, example: &str) -> Output {
+    pub(super) fn types(&self, example: &str) -> Output {
         let root = self.environment.root();
         let config = if example.starts_with("packets plugin ") { self.plugin(example) } else { String::new() };
         let line = example
@@ -150,6 +150,13 @@ impl World {
 
 #[test]
 fn every_command_has_an_example_and_each_runs() {
+    let examples = examples();
+    assert!(examples.len() > 50, "{}", examples.len());
+    each(&examples, |example| drop(World::new().types(example).ok()));
+}
+
+/// All examples that can be typed here.
+pub(super) fn examples() -> Vec<String> {
     let environment = TestEnvironment::new();
     let mut examples = Vec::new();
     for (words, help) in all(&environment) {
@@ -166,15 +173,19 @@ fn every_command_has_an_example_and_each_runs() {
         }
         assert!(seen > 0, "{own} has no example");
     }
-    assert!(examples.len() > 50, "{}", examples.len());
     if packets_tests::on_path("cc").is_none() {
         packets_tests::skip("the examples of plugins need cc");
         examples.retain(|example| !example.starts_with("packets plugin "));
     }
+    examples
+}
+
+/// Does this with each of them, a few at a time.
+pub(super) fn each(examples: &[String], act: impl Fn(&str) + Sync) {
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(example) = examples.get(next.fetch_add(1, Ordering::Relaxed)) {
-            World::new().types(example).ok();
+            act(example);
         }
     };
     std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));

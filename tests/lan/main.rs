@@ -70,7 +70,7 @@ struct Serving<'a>(&'a TestEnvironment);
 impl<'a> Serving<'a> {
     /// When it offers so many files.
     fn begin(environment: &'a TestEnvironment, files: u64) -> Self {
-        environment.run(&["serve", "init"]).ok();
+        assert_eq!(environment.run(&["serve", "init", "--json"]).ok().json()["running"], true);
         let serving = Self(environment);
         wait_until(|| serving.status()["offered"] == files);
         serving
@@ -83,9 +83,9 @@ impl<'a> Serving<'a> {
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        let ended = self.0.run(&["serve", "stop"]);
+        let ended = self.0.run(&["serve", "stop", "--json"]);
         if !std::thread::panicking() {
-            ended.ok();
+            assert_eq!(ended.ok().json()["running"], false);
         }
     }
 }

@@ -130,6 +130,31 @@ fn n34_the_server_can_do_nothing_else() {
 }
 
 #[test]
+fn who_serves_in_the_foreground_tells_at_the_end_how_it_went() {
+    let Some(lan) = Lan::of(2) else { return };
+    let published = Published::new(5000, NOWHERE);
+    let giver = host(&lan, 2, &published.index());
+    published.cache_on(&giver);
+    let status = || giver.run(&["serve", "status", "--json"]).ok().json();
+    assert_eq!(status(), serde_json::json!({ "running": false }));
+    let ended = std::thread::scope(|scope| {
+        let run = scope.spawn(|| giver.run(&["serve", "run", "--json"]));
+        wait_until(|| status()["status"]["offered"] == 1);
+        let running = status();
+        let reply = get(&lan, &format!("/{}", published.digest()), "");
+        wait_until(|| status()["status"]["bytes"].as_u64() > Some(5000));
+        let process = i32::try_from(running["status"]["process"].as_u64().unwrap()).unwrap();
+        let process = rustix::process::Pid::from_raw(process).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        run.join().unwrap()
+    });
+    let answer = ended.ok().json();
+    assert_eq!((&answer["running"], &answer["status"]["given"]), (&false.into(), &1.into()), "{answer}");
+    assert!(answer["status"]["bytes"].as_u64() > Some(5000), "{answer}");
+}
+
+#[test]
 fn a_port_in_use_names_who_holds_it() {
     let Some(lan) = Lan::of(1) else { return };
     let published = Published::new(5000, NOWHERE);

@@ -17,6 +17,7 @@ mod program;
 mod random;
 mod real_server;
 mod registry;
+pub mod schema;
 mod server;
 mod skip;
 mod snapshot;

@@ -4,6 +4,8 @@ use std::process::ExitStatus;
 
 use packets_plugin_api::ident::acts_on_terminal;
 
+use crate::schema::Schemas;
+
 /// The end of one run.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -73,13 +75,17 @@ impl Output {
         self
     }
 
-    /// Its stdout, which must be JSON.
+    /// Its stdout, which must be JSON, and what the schema of its command says.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        match serde_json::from_str(&self.stdout) {
+        let value = match serde_json::from_str(&self.stdout) {
             Ok(value) => value,
             Err(error) => panic!("no JSON ({error}): {self}"),
+        };
+        if let Some(fault) = Schemas::get().fault(&self.command, &value) {
+            panic!("{fault}\n{self}");
         }
+        value
     }
 }
 

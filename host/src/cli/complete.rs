@@ -51,7 +51,7 @@ impl Completions {
         shell
             .write_registration(VARIABLE, "packets", "packets", "packets", &mut script)
             .context(|| format!("cannot write the script for {name}"))?;
-        output.script(&String::from_utf8_lossy(&script))
+        output.script(name, &String::from_utf8_lossy(&script))
     }
 }
 
@@ -109,8 +109,20 @@ impl Manual {
     pub(super) fn run(self, output: &Output) -> Result<()> {
         clap_mangen::generate_to(Cli::command(), &self.folder)
             .context(|| format!("cannot write the manual into {}", self.folder.display()))?;
-        output.script(&format!("{}\n", self.folder.join("packets.1").display()))
+        let mut program = Cli::command();
+        // Only then it knows the full names of its commands.
+        program.build();
+        let mut pages = Vec::new();
+        add_pages(&program, &mut pages);
+        output.manual(&self.folder, &pages)
     }
+}
+
+/// The pages of a command and of those below it, as clap_mangen names them.
+fn add_pages(command: &clap::Command, pages: &mut Vec<String>) {
+    pages.push(format!("{}.1", command.get_display_name().unwrap_or_else(|| command.get_name())));
+    let with_page = |below: &&clap::Command| !below.is_hide_set() && below.get_name() != "help";
+    command.get_subcommands().filter(with_page).for_each(|below| add_pages(below, pages));
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Serve {
             Command::Init => output.served(&ops::serve_init(options, output)?),
             Command::Stop => output.served(&ops::serve_stop(options, output)?),
             Command::Status => output.served(&ops::serve_status(options, output)?),
-            Command::Run { detached } => ops::serve_run(detached, options, output),
+            Command::Run { detached } => output.served(&ops::serve_run(detached, options, output)?),
         }
     }
 }

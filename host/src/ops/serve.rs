@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub struct Served {
 ///
 /// # Errors
 /// It cannot begin: a port is taken, another server runs, root cannot be given up.
-pub fn serve_run(is_detached: bool, options: &Options, events: &dyn Events) -> Result<()> {
+pub fn serve_run(is_detached: bool, options: &Options, events: &dyn Events) -> Result<Served> {
     if is_detached {
         // Where it leads a session already there is no terminal to leave.
         let _ = rustix::process::setsid();
@@ -74,13 +74,16 @@ pub fn serve_run(is_detached: bool, options: &Options, events: &dyn Events) -> R
         ..Status::default()
     };
     events.event(&Event::Note(&format!("sharing on UDP port {} and TCP port {}", ports.questions, ports.files)));
-    let control = Serving { status, state, shelf: shelf.clone(), is_over: is_over.clone() };
+    let last = Mutex::new(status.clone());
+    let control = Serving { status, last: &last, state, shelf: shelf.clone(), is_over: is_over.clone() };
     thread::scope(|scope| {
         scope.spawn(|| shelf.keep(&is_over));
         let outcome = sharing.run(shelf.clone(), &control);
         is_over.store(true, Ordering::SeqCst);
         outcome.context(|| "cannot share".to_owned())
-    })
+    })?;
+    drop(control);
+    Ok(Served { running: false, status: last.into_inner().ok() })
 }
 
 fn taken(error: ShareError) -> Error {
@@ -95,20 +98,21 @@ fn taken(error: ShareError) -> Error {
 }
 
 /// Writes down how it goes, and goes on until a signal came.
-struct Serving {
+struct Serving<'a> {
     status: Status,
+    last: &'a Mutex<Status>,
     state: StateFile,
     shelf: Arc<Shelf>,
     is_over: Arc<AtomicBool>,
 }
 
-impl Control for Serving {
+impl Control for Serving<'_> {
     fn goes_on(&self, figures: &Figures) -> bool {
         let peer = |peer: &packets_plugin_api::share::Peer| PeerStatus {
             address: std::net::SocketAddr::new(peer.address, peer.port).to_string(),
             quiet_for: peer.quiet_for,
         };
-        self.state.write(&Status {
+        let status = Status {
             ready: true,
             offered: self.shelf.count(),
             questions: figures.questions,
@@ -119,7 +123,11 @@ impl Control for Serving {
             refused: figures.refused,
             peers: figures.peers.iter().map(peer).collect(),
             ..self.status.clone()
-        });
+        };
+        self.state.write(&status);
+        if let Ok(mut last) = self.last.lock() {
+            *last = status;
+        }
         !self.is_over.load(Ordering::SeqCst)
     }
 }

@@ -6,6 +6,7 @@ mod look;
 mod past;
 mod planned;
 mod plugin;
+mod script;
 mod serving;
 
 use std::fmt::Display;
@@ -169,11 +170,6 @@ impl Output {
             self.say(format_args!("{} in the index from {}{what}", packages(synced.packages), shown(&synced.from)));
         }
         Ok(())
-    }
-
-    /// Prints a text that another program reads.
-    pub fn script(&self, text: &str) -> Result<()> {
-        self.print(text)
     }
 
     /// Prints what is installed.
