@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use packets_plugin_api::hook::{Grant, HookReport};
+use packets_plugin_api::hook::{Grant, HookKind, HookReport};
 use packets_plugin_api::ident::PackageName;
 
 use crate::plan::Plan;
@@ -31,6 +31,13 @@ pub enum Event<'a> {
         /// How many bytes of it there are.
         bytes: u64,
     },
+    /// More bytes of an index have come.
+    IndexProgress {
+        /// How many there are.
+        bytes: u64,
+        /// Of how many, where known.
+        size: Option<u64>,
+    },
     /// A place failed, and the next one is tried.
     FetchRetry {
         /// What is fetched.
@@ -52,12 +59,24 @@ pub enum Event<'a> {
         /// The name of the source that had it.
         source: &'a str,
     },
+    /// A package begins to unpack.
+    UnpackStarted {
+        /// The package.
+        package: &'a PackageName,
+    },
     /// A package stands in staging.
     Unpacked {
         /// The package.
         package: &'a PackageName,
         /// Its files.
         files: u64,
+    },
+    /// A hook begins.
+    HookStarted {
+        /// The hook's package.
+        package: &'a PackageName,
+        /// Which.
+        kind: HookKind,
     },
     /// A line that a hook printed.
     HookLine {

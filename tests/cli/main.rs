@@ -7,5 +7,6 @@ mod config;
 mod help;
 mod mistakes;
 mod print;
+mod progress;
 mod reference;
 mod schema;

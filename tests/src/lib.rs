@@ -21,7 +21,7 @@ pub mod schema;
 mod server;
 mod skip;
 mod snapshot;
-mod terminal;
+pub mod terminal;
 pub mod v1;
 
 pub use bytes::{Entry, hash, noise, tar_of, zstd_of};

@@ -2,15 +2,26 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 
 use crate::output::Output;
 
+/// How large it is.
+const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+
 /// Runs a command at a terminal, on which `typed` is typed. All that it shows is its stdout here.
-pub(crate) fn run(mut command: Command, name: String, typed: &str) -> Output {
-    let terminal = openpty(None, None).unwrap();
+pub(crate) fn run(command: Command, name: String, typed: &str) -> Output {
+    let (shown, status) = show(command, typed, usize::MAX);
+    // A terminal ends its lines in this way.
+    let shown = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
+    Output::new(name, status, shown.as_bytes(), &[])
+}
+
+/// Runs a command at a terminal that is gone after `most` bytes; all bytes that were sent to it.
+pub fn show(mut command: Command, typed: &str, most: usize) -> (Vec<u8>, ExitStatus) {
+    let terminal = openpty(Some(&SIZE), None).unwrap();
     let side = || terminal.slave.try_clone().unwrap();
     let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
     // The last handle of its side must be the child's, or the end never shows.
@@ -21,10 +32,11 @@ pub(crate) fn run(mut command: Command, name: String, typed: &str) -> Output {
     let mut shown = Vec::new();
     let mut buffer = [0; 4096];
     // A terminal that nobody holds any more ends with an error.
-    while let Ok(came @ 1..) = master.read(&mut buffer) {
+    while shown.len() < most
+        && let Ok(came @ 1..) = master.read(&mut buffer)
+    {
         shown.extend_from_slice(&buffer[..came]);
     }
-    // A terminal ends its lines in this way.
-    let shown = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
-    Output::new(name, child.wait().unwrap(), shown.as_bytes(), &[])
+    drop(master);
+    (shown, child.wait().unwrap())
 }

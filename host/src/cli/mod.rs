@@ -33,7 +33,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{DryRun, Options};
-use crate::output::{Output, Wanted};
+use crate::output::{Colors, Output, Wanted};
 
 /// A package manager whose hooks cannot escape.
 #[derive(Debug, Parser)]
@@ -78,6 +78,9 @@ struct Global {
     /// Print more about what is done
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     verbose: bool,
+    /// When messages have colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    color: Colors,
     /// Print how long each stage took
     #[arg(long, global = true)]
     timings: bool,
@@ -158,6 +161,7 @@ pub fn main() -> ExitCode {
         quiet: cli.global.quiet,
         verbose: cli.global.verbose,
         timings: cli.global.timings,
+        colors: cli.global.color,
         dry_run: cli.global.dry_run.is_some() || matches!(cli.command, Command::Hook(_)),
     });
     crate::interrupt::tell_with(crate::output::last_words);

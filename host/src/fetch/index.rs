@@ -137,7 +137,8 @@ impl Fetcher<'_> {
         let mut index = new_file(into).map_err(Problem::Disk)?;
         let mut written = Written::default();
         let limits = &self.limits;
-        transfer::copy(&mut reader, &mut index.file, &mut written, limits.index, limits.slowest, &mut |_| {})?;
+        let mut progress = |bytes| self.events.event(&Event::IndexProgress { bytes, size });
+        transfer::copy(&mut reader, &mut index.file, &mut written, limits.index, limits.slowest, &mut progress)?;
         if transfer::is_web_page(written.front()) {
             return Err(Problem::WebPage);
         }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use packets_plugin_api::ident::Digest;
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,8 @@ use super::limits::Speed;
 const BUFFER: usize = 256 << 10;
 /// Bytes between two reports of progress.
 const PROGRESS_STEP: u64 = 256 << 10;
+/// The same in time, where they come slowly.
+const PROGRESS_TIME: Duration = Duration::from_millis(100);
 /// Bytes at the front that tell what a file is.
 const FRONT: usize = 256;
 
@@ -87,7 +89,7 @@ pub(super) fn copy(
 ) -> Result<(), Stopped> {
     let mut buffer = vec![0; BUFFER];
     let mut floor = Floor::new(slowest);
-    let mut told = written.size;
+    let (mut told, mut told_at) = (written.size, Instant::now());
     loop {
         // One byte more than may come shows that it is too much.
         let left = most.saturating_sub(written.size);
@@ -106,8 +108,8 @@ pub(super) fn copy(
         to.write_all(&buffer[..came]).map_err(Stopped::Disk)?;
         written.add(&buffer[..came]);
         floor.passed(came as u64)?;
-        if written.size - told >= PROGRESS_STEP {
-            told = written.size;
+        if written.size - told >= PROGRESS_STEP || told_at.elapsed() >= PROGRESS_TIME {
+            (told, told_at) = (written.size, Instant::now());
             progress(told);
         }
     }

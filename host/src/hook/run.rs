@@ -294,6 +294,7 @@ impl Hooks<'_> {
             limits,
         };
         let call = self.call(&one);
+        self.events.event(&Event::HookStarted { package: one.package, kind: one.kind });
         let mut log = Log { package: one.package, events: self.events, lines: Vec::new() };
         let mut session = overlay.begin(context).map_err(failed)?;
         let ran = runner.run(one.hook, &call, &one.permitted.grant, &mut session, &mut log);

@@ -129,6 +129,7 @@ impl Supply<'_> {
     }
 
     fn unpack(&self, one: &Installation, fetched: Fetched, into: &Folder) -> Result<Staged> {
+        self.events.event(&Event::UnpackStarted { package: one.name() });
         let candidate = one.candidate();
         let verified = verify::verify(fetched, &verify::Expected { digest: one.digest(), size: candidate.size })?;
         let expected = Expected {

@@ -10,6 +10,22 @@ use crate::ops::{Approved, ApprovedBy, Revoked};
 use crate::report::Permission;
 
 impl Output {
+    /// Asks at a terminal for one of several.
+    pub(super) fn ask_to_choose(&self, question: &str, choices: &[String]) -> Option<usize> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        self.say(question);
+        for (at, choice) in choices.iter().enumerate() {
+            self.say(format_args!("  {}) {}", at + 1, shown(choice)));
+        }
+        let mut terminal = io::stderr().lock();
+        write!(terminal, "which one? [1] ").and_then(|()| terminal.flush()).ok()?;
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).ok()?;
+        answered(&line)
+    }
+
     /// Asks at a terminal, path by path; anything but a yes is a no, and `--yes` is no answer.
     pub(super) fn ask_to_approve(&self, question: &Permission<'_>) -> bool {
         if self.json || !io::stdin().is_terminal() {
@@ -75,4 +91,25 @@ fn lines(grant: &Grant) -> Vec<String> {
 
 fn is_yes(line: &str) -> bool {
     matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// The answer to a numbered question; a bare line feed takes the first, the end of input none.
+fn answered(line: &str) -> Option<usize> {
+    match (line.trim(), line.ends_with('\n')) {
+        ("", true) => Some(0),
+        (text, _) => text.parse::<usize>().ok()?.checked_sub(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_number_and_no_answer_is_none() {
+        assert_eq!(
+            ["\n", "2\n", " 1 \n", "", "0\n", "x\n"].map(answered),
+            [Some(0), Some(1), Some(0), None, None, None]
+        );
+    }
 }

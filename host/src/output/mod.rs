@@ -3,14 +3,16 @@
 mod ask;
 mod config;
 mod look;
+mod paint;
 mod past;
 mod planned;
 mod plugin;
+mod progress;
 mod script;
 mod serving;
 
 use std::fmt::Display;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use packets_plugin_api::ident::{PackageName, escape};
 use packets_plugin_api::storage::{FileKind, InstalledPackage, MadeBy, Reason};
 use serde::Serialize;
 
+use self::paint::Meaning;
+use self::progress::Progress;
 use crate::error::{Context, Error, Result};
 use crate::ops::{
     FilesOf, HookOutcome, HookTest, Indexed, Information, Mark, Marked, Outcome, Packed, Past, RecoveredAll, Shown,
@@ -26,6 +30,8 @@ use crate::ops::{
 };
 use crate::plan::{Action, Installation, Plan};
 use crate::report::{Event, Events, Permission};
+
+pub use paint::Colors;
 
 /// Prints what the commands say.
 #[derive(Debug)]
@@ -35,6 +41,9 @@ pub struct Output {
     verbose: bool,
     timings: bool,
     dry_run: bool,
+    has_colors: bool,
+    /// None where nobody would see it.
+    progress: Option<Progress>,
     /// One line at a time, from any thread.
     line: Mutex<()>,
 }
@@ -53,23 +62,32 @@ pub struct Wanted {
     pub timings: bool,
     /// What hooks would do is the result, and not told beside it.
     pub dry_run: bool,
+    /// When there are colours.
+    pub colors: Colors,
 }
 
 impl Output {
     /// As the global options want it.
     pub fn new(wanted: Wanted) -> Self {
-        let Wanted { json, quiet, verbose, timings, dry_run } = wanted;
-        Self { json, quiet, verbose, timings, dry_run, line: Mutex::new(()) }
+        let Wanted { json, quiet, verbose, timings, dry_run, colors } = wanted;
+        let progress = if json || quiet { None } else { Progress::new() };
+        let has_colors = colors.on_stderr();
+        Self { json, quiet, verbose, timings, dry_run, has_colors, progress, line: Mutex::new(()) }
     }
 
     /// A line for people, on stderr. That nobody reads it is no reason to fail.
     fn say(&self, text: impl Display) {
         let line = format!("{text}\n");
         let _one = self.line.lock();
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        let write = || drop(io::stderr().lock().write_all(line.as_bytes()));
+        match &self.progress {
+            Some(progress) => progress.write_between(write),
+            None => write(),
+        }
     }
 
     fn print(&self, text: &str) -> Result<()> {
+        self.progress.iter().for_each(Progress::clear);
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // `packets list | head` has seen enough.
@@ -91,7 +109,16 @@ impl Output {
             } });
             let _ = self.print_json(&value);
         }
-        self.say(format_args!("error: {error}"));
+        self.progress.iter().for_each(Progress::clear);
+        self.say(paint::error(&error.to_string(), self.has_colors));
+    }
+
+    /// Asks somebody at the terminal, without bars.
+    fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        match &self.progress {
+            Some(progress) => progress.paused(ask),
+            None => ask(),
+        }
     }
 
     /// Prints what a transaction did or would do.
@@ -485,38 +512,21 @@ fn table(rows: Vec<[String; 3]>) -> String {
     rows.iter().map(line).collect()
 }
 
-/// The answer to a numbered question; a bare line feed takes the first, the end of input none.
-fn answered(line: &str) -> Option<usize> {
-    match (line.trim(), line.ends_with('\n')) {
-        ("", true) => Some(0),
-        (text, _) => text.parse::<usize>().ok()?.checked_sub(1),
-    }
-}
-
 impl Events for Output {
     fn choose(&self, question: &str, choices: &[String]) -> Option<usize> {
-        if !io::stdin().is_terminal() {
-            return None;
-        }
-        self.say(question);
-        for (at, choice) in choices.iter().enumerate() {
-            self.say(format_args!("  {}) {}", at + 1, shown(choice)));
-        }
-        let mut terminal = io::stderr().lock();
-        write!(terminal, "which one? [1] ").and_then(|()| terminal.flush()).ok()?;
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).ok()?;
-        answered(&line)
+        self.asking(|| self.ask_to_choose(question, choices))
     }
 
     fn approve(&self, question: &Permission<'_>) -> bool {
-        self.ask_to_approve(question)
+        self.asking(|| self.ask_to_approve(question))
     }
 
     fn event(&self, event: &Event<'_>) {
+        self.progress.iter().for_each(|progress| progress.event(event));
         match event {
             Event::Warning(text) => {
-                self.say(format_args!("warning: {}", text.lines().map(shown).collect::<Vec<_>>().join("\n")))
+                let label = Meaning::Warning.paint("warning:", self.has_colors);
+                self.say(format_args!("{label} {}", text.lines().map(shown).collect::<Vec<_>>().join("\n")))
             }
             Event::Stage { name, took } if self.timings => {
                 self.say(format_args!("{name:<18} {:>9.3} ms", took.as_secs_f64() * 1000.0))
@@ -553,14 +563,6 @@ mod tests {
     fn sizes_and_times_are_short() {
         assert_eq!([size(0), size(1023), size(1536), size(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
         assert_eq!([duration(Duration::from_millis(8)), duration(Duration::from_millis(2500))], ["8 ms", "2.5 s"]);
-    }
-
-    #[test]
-    fn an_answer_is_a_number_and_no_answer_is_none() {
-        assert_eq!(
-            ["\n", "2\n", " 1 \n", "", "0\n", "x\n"].map(answered),
-            [Some(0), Some(1), Some(0), None, None, None]
-        );
     }
 
     #[test]

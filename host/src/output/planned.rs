@@ -1,5 +1,6 @@
 //! What is going to be done, before it is done.
 
+use super::paint::Meaning;
 use super::{Output, packages, size};
 use crate::plan::Plan;
 use crate::report::Cost;
@@ -13,7 +14,8 @@ impl Output {
         let count = plan.installations().len() + plan.removals().len();
         let most = if self.verbose { usize::MAX } else { NAMED };
         for line in plan.steps().take(if count > most { most - 1 } else { most }) {
-            self.say(line);
+            let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            self.say(format_args!("{} {rest}", Meaning::of_step(verb).paint(verb, self.has_colors)));
         }
         if count > most {
             self.say(format_args!("and {} more packages", count + 1 - most));
