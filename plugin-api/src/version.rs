@@ -151,6 +151,36 @@ mod tests {
         assert_eq!(version("0:1"), version("1"));
     }
 
+    /// Short ones of few letters, so that many are nearly alike.
+    fn versions() -> impl proptest::strategy::Strategy<Value = Version> {
+        use proptest::strategy::Strategy as _;
+        "([0-9]{1,2}:)?[0-9][0-9a~+.]{0,5}(-[0-9a~+.]{1,3})?".prop_filter_map("it is none", |text| text.parse().ok())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn m30_versions_are_in_one_order(a in versions(), b in versions(), c in versions()) {
+            proptest::prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            proptest::prop_assert_eq!(a == b, a.cmp(&b) == Ordering::Equal);
+            proptest::prop_assert_eq!(a.cmp(&a), Ordering::Equal);
+            let mut all = [&a, &b, &c];
+            all.sort();
+            proptest::prop_assert!(all[0] <= all[1] && all[1] <= all[2] && all[0] <= all[2]);
+            if a <= b && b <= c {
+                proptest::prop_assert!(a <= c);
+            }
+            if a == b {
+                proptest::prop_assert_eq!(a.cmp(&c), b.cmp(&c));
+            }
+        }
+
+        #[test]
+        fn m30_what_is_printed_is_what_was_read(a in versions()) {
+            let again: Version = a.to_string().parse().unwrap();
+            proptest::prop_assert_eq!(again.as_str(), a.as_str());
+        }
+    }
+
     #[test]
     fn hostile_versions_do_not_parse() {
         for bad in ["", "1/../../x", "1 2", "1\n", "1\u{1b}", "é", &"1".repeat(129)] {

@@ -292,6 +292,16 @@ impl TestEnvironment {
         output.fails(code)
     }
 
+    /// The same with any exit code but success.
+    #[track_caller]
+    pub fn refused_with_any(&self, run: impl FnOnce() -> Output) -> Output {
+        let before = self.everything();
+        let output = run();
+        before.assert_same(&self.everything(), &format!("a refused run changed the root: {output}"));
+        assert_ne!(output.code, 0, "{output}");
+        output
+    }
+
     /// The names of what is installed.
     #[track_caller]
     pub fn installed(&self) -> Vec<String> {

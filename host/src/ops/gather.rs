@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -165,8 +165,10 @@ fn read_manifest(folder: &Folder) -> Result<(Manifest, Vec<String>)> {
             .hint("a package's folder holds manifest.toml and data/"));
     }
     let file = folder.read("manifest.toml").context(named)?;
-    let text = given::text_of(file, manifest::MAX_SIZE as u64).context(named)?;
-    Manifest::parse(text.as_bytes())
+    // What is wrong with it is said as of one in an archive.
+    let mut bytes = Vec::new();
+    file.take(manifest::MAX_SIZE as u64 + 1).read_to_end(&mut bytes).context(named)?;
+    Manifest::parse(&bytes)
 }
 
 fn candidate(manifest: Manifest, digest: Option<Digest>, size: Option<u64>, from: Source) -> Candidate {
