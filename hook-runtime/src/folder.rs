@@ -396,44 +396,9 @@ impl Folder {
         Ok(fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
     }
 
-    /// Gives this folder the owner and the group of another.
-    pub fn own_as(&self, other: &Self) -> io::Result<()> {
-        let (mine, wanted) = (fs::fstat(&self.0)?, fs::fstat(&other.0)?);
-        if (mine.st_uid, mine.st_gid) == (wanted.st_uid, wanted.st_gid) {
-            return Ok(());
-        }
-        Ok(fs::fchown(&self.0, Some(fs::Uid::from_raw(wanted.st_uid)), Some(fs::Gid::from_raw(wanted.st_gid)))?)
-    }
-
     /// Gives this folder the owner, the group, the mode and the ACLs of another.
     pub fn rights_as(&self, other: &Self) -> io::Result<()> {
-        self.own_as(other)?;
-        let wanted = other.stat_self()?.mode;
-        if self.stat_self()?.mode != wanted {
-            self.set_mode(wanted)?;
-        }
-        for name in ACLS {
-            match (self.attribute(name)?, other.attribute(name)?) {
-                (mine, wanted) if mine == wanted => {}
-                (_, Some(wanted)) => fs::fsetxattr(&self.0, name, &wanted, fs::XattrFlags::empty())?,
-                (_, None) => fs::fremovexattr(&self.0, name)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn attribute(&self, name: &CStr) -> io::Result<Option<Vec<u8>>> {
-        use rustix::io::Errno;
-        let mut value = vec![0; MOST_ATTRIBUTE];
-        match fs::fgetxattr(&self.0, name, &mut value[..]) {
-            Ok(length) => {
-                value.truncate(length);
-                Ok(Some(value))
-            }
-            // None; or a file system that has no ACLs.
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        rights_as(self, other)
     }
 
     /// Makes the names in this folder durable.
@@ -528,6 +493,41 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_raw_mode(mode))?)
 }
 
+/// Gives an open file or folder the owner, the group, the mode and the ACLs of another.
+pub fn rights_as(this: impl AsFd, other: impl AsFd) -> io::Result<()> {
+    let (this, other) = (this.as_fd(), other.as_fd());
+    let (owner, wanted) = (fs::fstat(this)?, fs::fstat(other)?);
+    if (owner.st_uid, owner.st_gid) != (wanted.st_uid, wanted.st_gid) {
+        fs::fchown(this, Some(fs::Uid::from_raw(wanted.st_uid)), Some(fs::Gid::from_raw(wanted.st_gid)))?;
+    }
+    let wanted = stat(other)?.mode;
+    if stat(this)?.mode != wanted {
+        fs::fchmod(this, Mode::from_raw_mode(wanted))?;
+    }
+    for name in ACLS {
+        match (attribute(this, name)?, attribute(other, name)?) {
+            (mine, wanted) if mine == wanted => {}
+            (_, Some(wanted)) => fs::fsetxattr(this, name, &wanted, fs::XattrFlags::empty())?,
+            (_, None) => fs::fremovexattr(this, name)?,
+        }
+    }
+    Ok(())
+}
+
+fn attribute(this: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Vec<u8>>> {
+    use rustix::io::Errno;
+    let mut value = vec![0; MOST_ATTRIBUTE];
+    match fs::fgetxattr(this, name, &mut value[..]) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        // None; or a file system that has no ACLs.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What an open file is.
 pub fn stat(file: impl AsFd) -> io::Result<Stat> {
     Ok(fs::fstat(file)?.into())
@@ -584,10 +584,10 @@ mod tests {
         set("like it", ACLS[1]).unwrap();
         assert_eq!(open("mine").stat_self().unwrap().mode, 0o770, "by its mode the group may do all");
         open("like it").rights_as(&open("mine")).unwrap();
-        assert_eq!(open("like it").attribute(ACLS[0]).unwrap(), Some(acl));
-        assert_eq!(open("like it").attribute(ACLS[1]).unwrap(), None);
+        assert_eq!(attribute(open("like it").as_fd(), ACLS[0]).unwrap(), Some(acl));
+        assert_eq!(attribute(open("like it").as_fd(), ACLS[1]).unwrap(), None);
         open("like it").rights_as(&open("plain")).unwrap();
-        assert_eq!(open("like it").attribute(ACLS[0]).unwrap(), None);
+        assert_eq!(attribute(open("like it").as_fd(), ACLS[0]).unwrap(), None);
         assert_eq!(open("like it").stat_self().unwrap().mode, 0o700);
     }
 

@@ -139,6 +139,12 @@ pub trait Events: Sync {
         None
     }
 
+    /// Asks someone whether something should be done; no where nobody is there to answer.
+    fn confirm(&self, question: &str) -> bool {
+        let _ = question;
+        false
+    }
+
     /// Asks someone whether a package's hooks may have what they ask for; no where nobody is there to answer.
     fn approve(&self, question: &Permission<'_>) -> bool {
         let _ = question;

@@ -74,6 +74,7 @@ Commands:
   history      List what was done, from where, and what can be undone
   undo         Take the last transaction back: files, what hooks did, and the record
   recover      Bring to its end what a crash has cut off
+  relocate     Move the installed packages into dataDir, with the links that lead to them
   cache        Show or free what is kept: fetched packages, and what was displaced
   approvals    Show or take back what the hooks of packages may do because somebody said so
   config       Show, check or change the config

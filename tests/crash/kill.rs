@@ -130,3 +130,13 @@ fn c01_c30_sync() {
     };
     sweep(&Scene::new("sync", &["sync"]).without_repo().step(prepare), 30);
 }
+
+#[test]
+fn c01_relocate() {
+    sweep(&tool::scene_relocate(), 20);
+}
+
+#[test]
+fn c01_undo_of_a_move() {
+    sweep(&tool::scene_undo_relocate(), 20);
+}

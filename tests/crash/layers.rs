@@ -82,6 +82,11 @@ fn c16_remove() {
 }
 
 #[test]
+fn c16_moving_to_another_folder() {
+    with_mounts(|| sweep(&tool::scene_relocate(), Act::Kill, "kill", 12));
+}
+
+#[test]
 fn c16_c09_a_disk_that_is_full() {
     with_mounts(|| sweep(&tool::scene_upgrade(), Act::Fail(Errno::ENOSPC), "ENOSPC", 24));
 }

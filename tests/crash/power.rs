@@ -207,6 +207,11 @@ fn c04_c07_c08_undo() {
 }
 
 #[test]
+fn c04_c07_c08_relocate() {
+    on_a_disk_of_its_own(|| sweep(&tool::scene_relocate(), PLAIN, 8));
+}
+
+#[test]
 fn c04_c22_recovery() {
     on_a_disk_of_its_own(|| {
         let began = Instant::now();

@@ -12,7 +12,7 @@ use packets_tests::{Package, TestEnvironment, skip};
 fn mounts(environment: &TestEnvironment) -> Vec<Mounted> {
     let at = |path: &str| environment.at(path);
     let mut all = vec![Mounted::memory(&environment.root(), "size=32m,mode=755")];
-    for path in ["opt/packets", "usr/bin", "var/cache/packets", "etc/packets", "var/lib"] {
+    for path in ["opt/packets", "srv/packets", "usr/bin", "var/cache/packets", "etc/packets", "var/lib"] {
         all.push(Mounted::memory(&at(path), "size=16m,mode=755"));
     }
     let image = environment.place().join("share.img");
@@ -95,6 +95,14 @@ fn c16_remove_and_undo() {
     with_mounts(|| {
         sweep(&tool::scene_remove(), 10);
         sweep(&tool::scene_undo(), 12);
+    });
+}
+
+#[test]
+fn c16_moving_to_another_file_system() {
+    with_mounts(|| {
+        sweep(&tool::scene_relocate(), 16);
+        sweep(&tool::scene_undo_relocate(), 12);
     });
 }
 

@@ -9,5 +9,6 @@ mod fixtures;
 mod grants;
 mod hooks;
 mod needs;
+mod relocate;
 mod roots;
 mod sources;

@@ -17,6 +17,7 @@ mod owns;
 mod pack;
 mod plugin;
 mod recover;
+mod relocate;
 mod remove;
 mod search;
 mod serve;
@@ -60,7 +61,7 @@ struct Global {
     /// Read this config instead of /etc/packets/config.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Answer every question with yes; never approves permissions
+    /// Answer every question with yes; never approves permissions, never moves packages
     #[arg(long, short, global = true)]
     yes: bool,
     /// Show what would happen and change nothing; hooks run on a view. =plan: stop at the plan, fetch nothing
@@ -112,6 +113,7 @@ enum Command {
     History(history::History),
     Undo(undo::Undo),
     Recover(recover::Recover),
+    Relocate(relocate::Relocate),
     Cache(cache::Cache),
     Approvals(approvals::Approvals),
     Config(config::Config),
@@ -227,6 +229,7 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::History(args) => args.run(options, output),
         Command::Undo(args) => args.run(options, output),
         Command::Recover(args) => args.run(options, output),
+        Command::Relocate(args) => args.run(options, output),
         Command::Cache(args) => args.run(options, output),
         Command::Approvals(args) => args.run(options, output),
         Command::Config(args) => args.run(options, output),

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use packets_hook_runtime::folder::{Folder, Kind as FileKind};
+use packets_plugin_api::hook::Grant;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    FileKind as Recorded, InstalledPackage, InstalledRow, Rows, Storage, TransactionRow,
+    Approval, FileKind as Recorded, InstalledPackage, InstalledRow, Reason, Rows, Storage, TransactionRow,
 };
 
 use super::draft::{Draft, standing};
@@ -68,7 +69,8 @@ impl Reversal {
         let past = &self.past;
         let mut draft = Draft::new(root, area);
         let mut kept = Vec::new();
-        for (put, row) in trees(past) {
+        // A folder that goes back to where it was takes all along that is in it.
+        for (put, row) in trees(past).filter(|(put, _)| !put.returns) {
             carry_back(&mut draft, past, put, row, &mut kept)?;
         }
         for (path, mode) in &self.todo.anew {
@@ -246,7 +248,11 @@ fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
         put.old.as_ref().map(|old| Spot { folder: draft.number(past.folders[old.folder].clone()), ..old.clone() });
     let old = match (&put.after, &put.new) {
         (None, _) => None,
-        (Some(_), Some(home)) if put.returns => Some(draft.spot(&spot_path(past, home)?).context(named)?),
+        (Some(_), Some(home)) if put.returns => {
+            let home = spot_path(past, home)?;
+            draft.area.place_for(&home).context(named)?;
+            Some(draft.spot(&home).context(named)?)
+        }
         (Some(_), _) if past.rows.installed.iter().any(|row| row.package.folder == path) => {
             Some(draft.old_spot_named(&path, put.at.name.clone()).context(named)?)
         }
@@ -371,13 +377,35 @@ fn summary(past: &Decision) -> Vec<String> {
     }
     for row in &past.before.installed {
         let InstalledPackage { name, version, .. } = &row.package;
-        lines.push(match now(name) {
-            Some(then) if then.package.version != *version => {
-                format!("restore {name} {version} (from {})", then.package.version)
+        match now(name).map(|row| &row.package) {
+            Some(then) if then.version != *version => {
+                lines.push(format!("restore {name} {version} (from {})", then.version));
             }
-            Some(then) if then.package.digest == row.package.digest => continue,
-            _ => format!("restore {name} {version}"),
-        });
+            Some(then) if then.digest == row.package.digest => lines.extend(of_record(&row.package, then)),
+            _ => lines.push(format!("restore {name} {version}")),
+        }
+    }
+    let is_other = |approval: &&Approval| !past.rows.approved.contains(approval);
+    for Approval { name, grant, .. } in past.before.approved.iter().filter(is_other) {
+        let what = if *grant == Grant::default() { "take back what was approved" } else { "restore what was approved" };
+        lines.push(format!("{what} for {name}"));
+    }
+    lines
+}
+
+/// What stood otherwise on the record of a package whose files are the same.
+fn of_record(before: &InstalledPackage, now: &InstalledPackage) -> Vec<String> {
+    let InstalledPackage { name, version, folder, .. } = before;
+    let mut lines = Vec::new();
+    if now.folder != *folder {
+        lines.push(format!("move {name} {version} back to {}", folder.absolute()));
+    }
+    if now.held != before.held {
+        lines.push(format!("{} {name} {version}", if before.held { "hold" } else { "unhold" }));
+    }
+    if now.reason != before.reason {
+        let reason = if before.reason == Reason::Asked { "asked for" } else { "needed" };
+        lines.push(format!("mark as {reason}: {name} {version}"));
     }
     lines
 }

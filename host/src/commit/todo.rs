@@ -47,7 +47,12 @@ impl Todo {
         let now = stat(root, &path)?;
         let comes_back = put.before.is_some();
         match (&put.after, now) {
-            (Some(after), Some(now)) if after.is(&now) => {}
+            (Some(after), Some(now)) if after.is(&now) => {
+                if let Some(home) = put.new.as_ref().filter(|_| put.returns) {
+                    let above = spot_path(past, home)?.parent().unwrap_or_default();
+                    self.has_a_folder(past, root, &above, brought)?;
+                }
+            }
             // It is gone already, and nothing was there before.
             (Some(_), None) if !comes_back => return Ok(true),
             // A folder of its name is somebody else's, or stands again.

@@ -156,7 +156,7 @@ pub(crate) struct Put {
     /// A folder that comes or goes only as long as nothing is in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) only_empty: bool,
-    /// `new` is no staging: it is where this thing belongs as long as something else has its place.
+    /// `new` is no staging: it is where this thing belongs otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) returns: bool,
     /// Where what stands there is a folder that cannot be moved: `before` is another one then, into which all that
@@ -234,7 +234,10 @@ impl Step {
     /// comes back after a power cut does no harm.
     pub(crate) fn folders(&self) -> Vec<usize> {
         match self {
-            Self::Put(put) => [Some(&put.at), put.old.as_ref()].into_iter().flatten().map(|spot| spot.folder).collect(),
+            Self::Put(put) => {
+                let home = put.new.as_ref().filter(|_| put.returns);
+                [Some(&put.at), put.old.as_ref(), home].into_iter().flatten().map(|spot| spot.folder).collect()
+            }
             Self::Carry { from, to, .. } => vec![from.folder, to.folder],
             Self::Mode { folder, .. } => vec![*folder],
         }

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::gather::Loose;
 use super::install::mode;
 use super::transaction::Transaction;
-use super::{Options, Outcome};
+use super::{Options, Outcome, relocate};
 use crate::error::Result;
 use crate::plan;
 use crate::report::{Event, Events};
@@ -18,10 +18,11 @@ use crate::report::{Event, Events};
 pub fn autoremove(options: &Options, events: &dyn Events) -> Result<Outcome> {
     let started = Instant::now();
     let context = Context::open(options, mode(options), "autoremove", events)?;
-    let storage = context.storage(mode(options))?;
+    let mut storage = context.storage(mode(options))?;
+    relocate::offer(&context, options, storage.as_mut(), events)?;
     let installed = storage.installed()?;
     let plan = plan::removal_of_unneeded(&installed);
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Transaction::new(&context, options, events)?;
+    let work = Transaction::new(&context, &installed, options, events)?;
     work.carry_out(plan, &Loose::default(), "", storage, &installed, started)
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Value};
 
-use super::Options;
-use super::context::{CONFIG, Context, Mode};
+use super::context::{Context, Mode};
 use super::install::mode;
+use super::{Options, change_config};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::report::Events;
@@ -84,19 +84,13 @@ pub fn config_set(key: &str, value: &str, options: &Options, events: &dyn Events
     if (table, name) == LAST_DATA_DIR {
         return Err(Error::request(format!("cannot set {key}: it is kept by packets itself")));
     }
-    let text = match context.has_config()? {
-        true => context.read_config_text()?,
-        // Of a dry run, where nothing is there yet.
-        false => String::new(),
-    };
-    let text = changed(&text, (table, name), wanted(value, &before), &file)?;
-    let config = Config::parse(&text, &file).map_err(|error| error.within(format!("cannot set {key} to {value}")))?;
-    let now = look_up(&as_value(&config)?, key)?.clone();
+    let wanted = wanted(value, &before);
+    let changed = change_config::changed(&context, options, |document| put(document, (table, name), wanted))
+        .map_err(|error| error.within(format!("cannot set {key} to {value}")))?;
+    let now = look_up(&as_value(&changed.config)?, key)?.clone();
     let committed = options.dry_run.is_none() && now != before;
     if committed {
-        let place = context.index_folder()?;
-        crate::durable::write(&place.folder, CONFIG, text.as_bytes(), 0o644)
-            .context(|| format!("cannot write the config {file}"))?;
+        change_config::write(&context, options, &changed)?;
     }
     Ok(Set { file, key: key.to_owned(), before, now, committed })
 }
@@ -137,20 +131,15 @@ fn wanted(text: &str, before: &toml::Value) -> Value {
     }
 }
 
-/// The text of the config with one value set.
-fn changed(text: &str, (table, name): (&str, &str), value: Value, file: &str) -> Result<String> {
-    let mut document: DocumentMut = text.parse().context(|| format!("cannot change the config {file}"))?;
-    if !document.contains_table(table) {
-        document[table] = toml_edit::table();
-    }
-    match document[table].get_mut(name).and_then(Item::as_value_mut) {
+fn put(document: &mut DocumentMut, (table, name): (&str, &str), value: Value) {
+    let table = change_config::table(document, table);
+    match table.get_mut(name).and_then(Item::as_value_mut) {
         // A comment behind the value stays.
         Some(old) => {
             let decor = old.decor().clone();
             *old = value;
             *old.decor_mut() = decor;
         }
-        None => document[table][name] = toml_edit::value(value),
+        None => table[name] = toml_edit::value(value),
     }
-    Ok(document.to_string())
 }

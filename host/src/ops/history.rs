@@ -7,10 +7,11 @@ use packets_plugin_api::storage::{Storage, TransactionRow};
 use serde::Serialize;
 
 use super::context::{Context, Mode, without_privilege};
+use super::ground::on_ground;
 use super::install::mode;
 use super::transaction::{new_id, now};
 use super::{Kept, Options};
-use crate::commit::{About, Area, Ground, Reversal};
+use crate::commit::{About, Reversal};
 use crate::error::{Error, Result};
 use crate::history;
 use crate::recover::Recovered;
@@ -114,16 +115,8 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
     if options.dry_run.is_some() {
         return Ok(Undone { undone, id, summary, committed: false, kept: Vec::new() });
     }
-    let data = context.target.enter_or_make(&context.data, 0o755)?;
     let about = About { id: id.clone(), command: "undo", time };
-    let area = Area::make(&context.target, &context.state()?, &data, about)?;
-    let ground = Ground {
-        root: context.target.root(),
-        record_folder: context.record_folder(),
-        record_copy: &context.copy_of_record()?,
-        area: &area,
-    };
-    let taken_back = reversal.carry_out(&ground, storage.as_mut())?;
+    let taken_back = on_ground(&context, &about, |ground| reversal.carry_out(ground, storage.as_mut()))?;
     for warning in &taken_back.warnings {
         events.event(&Event::Warning(warning));
     }

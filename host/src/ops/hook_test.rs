@@ -42,7 +42,7 @@ pub fn hook_test(package: &Path, grants: &[ExtraGrant], options: &Options, event
     let chosen = vec![Chosen { candidate: goal, reason: Reason::Asked }];
     let plan = Plan::install("hook test", Selection { chosen, ..Selection::default() }, &[])?;
     let storage = context.storage(Mode::Read)?;
-    let work = Transaction { grants, ..Transaction::new(&context, &options, events)? };
+    let work = Transaction { grants, ..Transaction::new(&context, &storage.installed()?, &options, events)? };
     let hooks = work.test_hooks(&plan, &loose, storage.as_ref(), started)?;
     Ok(HookTest { package: name, hooks })
 }

@@ -9,7 +9,7 @@ use packets_plugin_api::storage::InstalledPackage;
 use super::context::{Context, Mode};
 use super::gather::{Loose, is_path};
 use super::transaction::Transaction;
-use super::{InstallRequest, Options, Outcome};
+use super::{InstallRequest, Options, Outcome, relocate};
 use crate::error::{Error, Result};
 use crate::given::{self, Given};
 use crate::manifest;
@@ -30,7 +30,8 @@ pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events)
     }
     let given: Vec<PackageName> = loose.candidates().into_iter().map(|candidate| candidate.name).collect();
     let (known, base) = known(&context, options, &mut loose, events)?;
-    let storage = context.storage(mode(options))?;
+    let mut storage = context.storage(mode(options))?;
+    relocate::offer(&context, options, storage.as_mut(), events)?;
     let installed = storage.installed()?;
     let ask = |name: &PackageName, found: &[Candidate]| which(name, found, events);
     let wanted_of_several = match options.yes {
@@ -40,7 +41,7 @@ pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events)
     };
     let plan = decide(&wanted, &given, request, &known, &loose, &installed, &wanted_of_several)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Transaction { grants: &request.grants, ..Transaction::new(&context, options, events)? };
+    let work = Transaction { grants: &request.grants, ..Transaction::new(&context, &installed, options, events)? };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
 }
 

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::Options;
 use super::context::Context;
+use super::ground::on_ground;
 use super::install::mode;
 use super::transaction::{new_id, now};
-use crate::commit::{self, About, Area, Ground};
+use crate::commit::{self, About};
 use crate::error::Result;
 use crate::plan;
 use crate::report::{Event, Events};
@@ -139,15 +140,7 @@ pub(super) fn record_rows(
     rows: Rows,
     events: &dyn Events,
 ) -> Result<()> {
-    let data = context.target.enter_or_make(&context.data, 0o755)?;
-    let area = Area::make(&context.target, &context.state()?, &data, about.clone())?;
-    let ground = Ground {
-        root: context.target.root(),
-        record_folder: context.record_folder(),
-        record_copy: &context.copy_of_record()?,
-        area: &area,
-    };
-    for warning in commit::record_only(&ground, rows, storage)? {
+    for warning in on_ground(context, about, |ground| commit::record_only(ground, rows, storage))? {
         events.event(&Event::Warning(&warning));
     }
     context.expire_history(storage, about.time, events);

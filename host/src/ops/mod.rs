@@ -3,9 +3,11 @@
 mod approvals;
 mod autoremove;
 mod cache;
+mod change_config;
 mod config;
 mod context;
 mod gather;
+mod ground;
 mod history;
 mod hook_test;
 mod index;
@@ -18,6 +20,7 @@ mod owns;
 mod pack;
 mod plugin;
 mod private;
+mod relocate;
 mod remove;
 mod room;
 mod search;
@@ -54,6 +57,7 @@ pub use pack::{Packed, pack};
 pub use plugin::{
     CheckedPlugin, PluginInformation, Question, plugin_add, plugin_check, plugin_info, plugin_list, plugin_remove,
 };
+pub use relocate::{RelocatedPackage, Relocations, relocate};
 pub use remove::remove;
 pub use search::{Hit, search};
 pub use serve::{Served, Status, serve_init, serve_run, serve_status, serve_stop};

@@ -6,10 +6,9 @@ use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::ident::Digest;
 use serde::Serialize;
 
-use super::Options;
 use super::context::{Context, Mode};
-use crate::config::{AbsolutePath, Config, MAX_CONFIG_SIZE, Plugins};
-use crate::durable;
+use super::{Options, change_config};
+use crate::config::{AbsolutePath, Config, Plugins};
 use crate::error::{Context as _, Error, Result};
 use crate::given::{self, Given};
 use crate::plugin::{self, Installed, Library, PluginSource, PluginTable, Sidecar};
@@ -107,7 +106,7 @@ pub fn plugin_add(library: &Path, options: &Options, events: &dyn Events) -> Res
     plugins.tables.insert(name.clone(), PluginTable { sha256: Some(digest), ..pinned });
     try_out(&plugins, &copied, &checked).map_err(|error| error.within(failed()))?;
     plugin::place(&dir, &name, &copied, &checked).map_err(|error| error.within(failed()))?;
-    change_config(&context, options, |document| {
+    change_config::change(&context, options, |document| {
         table_of(document, &name)["sha256"] = toml_edit::value(digest.to_string());
         use_source(document, &context.config, &name);
     })?;
@@ -139,7 +138,7 @@ pub fn plugin_remove(name: &str, options: &Options, events: &dyn Events) -> Resu
     let plugins = context.config.plugins.clone();
     find(&plugins, name)?;
     let known = describe(&plugins, &context.config, name);
-    change_config(&context, options, |document| {
+    change_config::change(&context, options, |document| {
         if let Some(all) = document.get_mut("Plugins").and_then(toml_edit::Item::as_table_like_mut) {
             all.remove(name);
         }
@@ -246,25 +245,8 @@ fn may_change(context: &Context, failed: &dyn Fn() -> String) -> Result<()> {
         .hint("without --root it is the running system's config; --config names another file"))
 }
 
-/// Changes the config in use; its comments stay.
-fn change_config(context: &Context, options: &Options, change: impl FnOnce(&mut toml_edit::DocumentMut)) -> Result<()> {
-    let path = Path::new(&context.config_name);
-    let named = || format!("cannot write the config {}", path.display());
-    let (folder, name) = given::split(path)?;
-    let text = match options.config {
-        Some(_) => given::read_text(path, MAX_CONFIG_SIZE)?,
-        None => given::text_of(folder.read(&name).context(named)?, MAX_CONFIG_SIZE).context(named)?,
-    };
-    let mut document: toml_edit::DocumentMut = text.parse().context(named)?;
-    change(&mut document);
-    let text = document.to_string();
-    // What is written loads again.
-    Config::parse(&text, &context.config_name)?;
-    durable::write(&folder, &name, text.as_bytes(), 0o644).context(named)
-}
-
 fn table_of<'a>(document: &'a mut toml_edit::DocumentMut, name: &str) -> &'a mut toml_edit::Item {
-    let all = document.entry("Plugins").or_insert_with(toml_edit::table);
+    let all = change_config::table(document, "Plugins");
     if all.get(name).is_none() {
         all[name] = toml_edit::table();
     }
@@ -277,5 +259,5 @@ fn use_source(document: &mut toml_edit::DocumentMut, config: &Config, name: &str
         return;
     }
     let all: toml_edit::Array = sources.iter().map(String::as_str).chain([name]).collect();
-    document.entry("Fetch").or_insert_with(toml_edit::table)["sources"] = toml_edit::value(all);
+    change_config::table(document, "Fetch")["sources"] = toml_edit::value(all);
 }

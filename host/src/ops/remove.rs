@@ -13,7 +13,7 @@ use super::context::Context;
 use super::gather::Loose;
 use super::install::mode;
 use super::transaction::Transaction;
-use super::{Options, Outcome, RemoveRequest};
+use super::{Options, Outcome, RemoveRequest, relocate};
 use crate::digest;
 use crate::error::{Context as _, Error, Result};
 use crate::hook::Leaving;
@@ -29,14 +29,15 @@ use crate::target::{Target, is_no_folder};
 pub fn remove(request: &RemoveRequest, options: &Options, events: &dyn Events) -> Result<Outcome> {
     let started = Instant::now();
     let context = Context::open(options, mode(options), "remove", events)?;
-    let storage = context.storage(mode(options))?;
+    let mut storage = context.storage(mode(options))?;
+    relocate::offer(&context, options, storage.as_mut(), events)?;
     let installed = storage.installed()?;
     let plan = plan::removal(&request.packages, &installed, request.cascade)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
     let work = Transaction {
         run_remove_hooks: request.hooks,
         purge: request.purge,
-        ..Transaction::new(&context, options, events)?
+        ..Transaction::new(&context, &installed, options, events)?
     };
     work.carry_out(plan, &Loose::default(), "", storage, &installed, started)
 }

@@ -93,6 +93,26 @@ pub(super) fn check(context: &Context, plan: &Plan, data: &Place, cache: Option<
     seen.iter().try_for_each(|(_, need)| fits(need))
 }
 
+/// The same for packages that move into `data`: those of other file systems are copied.
+pub(super) fn for_moving<'a>(
+    context: &Context,
+    data: &Place,
+    packages: impl Iterator<Item = &'a InstalledPackage>,
+) -> Result<()> {
+    let named = |path: &RelPath| format!("cannot look at {}", path.absolute());
+    let device = data.folder.stat_self().context(|| named(&data.path))?.device;
+    let folder = data.folder.again().context(|| named(&data.path))?;
+    let mut need = Need { folder, path: data.path.clone(), bytes: 0, names: NAMES_OF_A_TRANSACTION };
+    for package in packages {
+        let tree = context.target.root().walk(&package.folder).context(|| named(&package.folder))?;
+        if tree.stat_self().context(|| named(&package.folder))?.device != device {
+            need.bytes = need.bytes.saturating_add(package.installed_size);
+            need.names += NAMES_OF_A_PACKAGE;
+        }
+    }
+    fits(&need)
+}
+
 fn fits(need: &Need) -> Result<()> {
     let path = need.path.absolute();
     let Room { bytes, inodes } = need.folder.room().context(|| format!("cannot ask for the room in {path}"))?;

@@ -7,11 +7,11 @@ use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::storage::{PackageIndex, StorageError, StorageErrorKind};
 use serde::Serialize;
 
-use super::Options;
 use super::context::{Context, INDEX, Mode};
 use super::gather::Loose;
 use super::known_index::KnownIndex;
 use super::private::PrivateFolder;
+use super::{Options, change_config};
 use crate::error::{Context as _, Error, Result};
 use crate::fetch::{self, FetchedIndex};
 use crate::given::{self, Given};
@@ -53,7 +53,9 @@ pub fn sync(location: Option<&str>, options: &Options, events: &dyn Events) -> R
     };
     if options.dry_run.is_none() && location != *configured {
         match &options.config {
-            None => remember(&context, &location)?,
+            None => change_config::change(&context, options, |document| {
+                change_config::table(document, "Sync")["url"] = toml_edit::value(&location);
+            })?,
             // It may be the config of other roots too.
             Some(file) => {
                 let text =
@@ -175,20 +177,6 @@ fn index_in(folder: &Folder) -> io::Result<Option<&'static str>> {
         }
     }
     Ok(None)
-}
-
-/// Writes the location into the config, whose comments stay.
-fn remember(context: &Context, location: &str) -> Result<()> {
-    let place = context.index_folder()?;
-    let named = || "cannot write the config /etc/packets/config.toml".to_owned();
-    let file = place.folder.read("config.toml").context(named)?;
-    let text = given::text_of(file, crate::config::MAX_CONFIG_SIZE).context(named)?;
-    let mut document: toml_edit::DocumentMut = text.parse().context(named)?;
-    if !document.contains_table("Sync") {
-        document["Sync"] = toml_edit::table();
-    }
-    document["Sync"]["url"] = toml_edit::value(location);
-    crate::durable::write(&place.folder, "config.toml", document.to_string().as_bytes(), 0o644).context(named)
 }
 
 /// The repository that a command installs from.

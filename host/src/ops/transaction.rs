@@ -37,8 +37,19 @@ pub(super) struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     /// One that runs all hooks and has no grants of its own.
-    pub(super) fn new(context: &'a Context, options: &'a Options, events: &'a dyn Events) -> Result<Self> {
-        let places = context.places()?;
+    pub(super) fn new(
+        context: &'a Context,
+        installed: &[InstalledPackage],
+        options: &'a Options,
+        events: &'a dyn Events,
+    ) -> Result<Self> {
+        let mut places = context.places()?;
+        // Some may be where `dataDir` was before; and of what v1 installed nobody may know the folder yet.
+        for folder in installed.iter().filter_map(|package| package.folder.parent()) {
+            if !folder.is_root() && !places.packages.contains(&folder) {
+                places.packages.push(folder);
+            }
+        }
         Ok(Self { context, places, options, events, grants: &[], run_remove_hooks: true, purge: false })
     }
 

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::gather::Loose;
 use super::install::{Asked, known, mode, select};
 use super::transaction::Transaction;
-use super::{Options, Outcome, UpgradeRequest};
+use super::{Options, Outcome, UpgradeRequest, relocate};
 use crate::error::Result;
 use crate::plan::{self, Known, Left, Release, Why};
 use crate::report::{Event, Events};
@@ -24,7 +24,8 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     let context = Context::open(options, mode(options), "upgrade", events)?;
     let mut loose = Loose::default();
     let (known, base) = known(&context, options, &mut loose, events)?;
-    let storage = context.storage(mode(options))?;
+    let mut storage = context.storage(mode(options))?;
+    relocate::offer(&context, options, storage.as_mut(), events)?;
     let installed = storage.installed()?;
     let mut asking = Asking { known: &known, loose: &loose, asked: Asked::new("upgrade") };
     if request.packages.is_empty() {
@@ -36,7 +37,7 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     }
     let plan = select(asking.asked, &known, &loose, &installed)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
-    let work = Transaction { grants: &request.grants, ..Transaction::new(&context, options, events)? };
+    let work = Transaction { grants: &request.grants, ..Transaction::new(&context, &installed, options, events)? };
     work.carry_out(plan, &loose, &base, storage, &installed, started)
 }
 

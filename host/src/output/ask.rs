@@ -38,14 +38,12 @@ impl Output {
         for line in lines(approved) {
             self.say(format_args!("  (approved before: {line})"));
         }
-        let mut terminal = io::stderr().lock();
-        let asked = write!(terminal, "approve this, for {package} and its later releases? [y/N] ");
-        if asked.and_then(|()| terminal.flush()).is_err() {
-            return false;
-        }
-        drop(terminal);
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).is_ok() && is_yes(&line)
+        asked_yes(&format!("approve this, for {package} and its later releases?"))
+    }
+
+    /// Asks at a terminal; anything but a yes is a no, and `--yes` is no answer.
+    pub(super) fn ask_to_confirm(&self, question: &str) -> bool {
+        !self.json && io::stdin().is_terminal() && asked_yes(&shown(question))
     }
 
     /// Prints what is approved.
@@ -87,6 +85,16 @@ fn lines(grant: &Grant) -> Vec<String> {
         paths.iter().map(|path| format!("{right} {}", shown(&path.absolute()))).collect::<Vec<_>>()
     };
     rights.into_iter().flat_map(line).collect()
+}
+
+fn asked_yes(question: &str) -> bool {
+    let mut terminal = io::stderr().lock();
+    if write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).is_err() {
+        return false;
+    }
+    drop(terminal);
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).is_ok() && is_yes(&line)
 }
 
 fn is_yes(line: &str) -> bool {

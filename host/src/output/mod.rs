@@ -517,6 +517,10 @@ impl Events for Output {
         self.asking(|| self.ask_to_choose(question, choices))
     }
 
+    fn confirm(&self, question: &str) -> bool {
+        self.asking(|| self.ask_to_confirm(question))
+    }
+
     fn approve(&self, question: &Permission<'_>) -> bool {
         self.asking(|| self.ask_to_approve(question))
     }

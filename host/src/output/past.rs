@@ -3,8 +3,41 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{packages, shown, size};
-use crate::ops::{Past, Stored};
+use super::{Output, duration, packages, shown, size};
+use crate::error::Result;
+use crate::ops::{Past, RelocatedPackage, Relocations, Stored};
+
+impl Output {
+    /// Prints what was moved, or would be.
+    pub fn relocated(&self, moved: &Relocations) -> Result<()> {
+        if self.json {
+            return self.print_json(moved);
+        }
+        let to = shown(&moved.to.absolute());
+        let count = packages(moved.packages.len() as u64);
+        if moved.packages.is_empty() {
+            if !self.quiet {
+                self.say(format_args!("all packages are in {to}"));
+            }
+            return Ok(());
+        }
+        if !moved.committed {
+            let line = |one: &RelocatedPackage| {
+                format!("move {} {} from {}\n", one.name, one.version, shown(&one.from.absolute()))
+            };
+            return self.print(&moved.packages.iter().map(line).collect::<String>());
+        }
+        if !self.quiet {
+            let links = match moved.links.len() {
+                0 => String::new(),
+                1 => ", and re-pointed 1 link".to_owned(),
+                many => format!(", and re-pointed {many} links"),
+            };
+            self.say(format_args!("moved {count} to {to}{links} in {}", duration(moved.took)));
+        }
+        Ok(())
+    }
+}
 
 /// A transaction: what and when on the first line, its packages below.
 pub(super) fn lines(past: &Past) -> String {

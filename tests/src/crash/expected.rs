@@ -1,7 +1,7 @@
 //! Whether a root is as before, as after, or torn.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -152,10 +152,20 @@ impl Reference {
             let (path, seen) = state.system.0.get_key_value(path)?;
             written(seen).then_some((at, path))
         });
-        let elsewhere =
-            || moments().find_map(|(at, state)| Some((at, state.system.0.iter().find(|(_, seen)| written(seen))?.0)));
+        // Of several with its bytes and its time the one whose path ends most like its own: a folder moves whole.
+        let elsewhere = || {
+            moments().find_map(|(at, state)| {
+                let alike = state.system.0.iter().filter(|(_, seen)| written(seen)).map(|(from, _)| from);
+                Some((at, alike.max_by_key(|from| common_end(from, path))?))
+            })
+        };
         same_place.or_else(elsewhere)
     }
+}
+
+/// How many names at the end of two paths are the same.
+fn common_end(one: &Path, other: &Path) -> usize {
+    one.components().rev().zip(other.components().rev()).take_while(|(a, b)| a == b).count()
 }
 
 /// What the first command makes in an empty root, whatever it does.

@@ -167,3 +167,24 @@ pub fn scene_undo_remove() -> Scene {
         .step(administrate)
         .step(|environment| drop(environment.run(&["remove", "tool"]).ok()))
 }
+
+/// Moving it to another folder of packages, on the same mount unless something is mounted there.
+pub fn scene_relocate() -> Scene {
+    Scene::new("relocate", &["relocate"]).without_repo().step(install_first).step(administrate).step(other_data_dir)
+}
+
+/// Taking that back.
+pub fn scene_undo_relocate() -> Scene {
+    Scene::new("undo of a move", &["undo"])
+        .step(install_first)
+        .step(administrate)
+        .step(other_data_dir)
+        .step(|environment| drop(environment.run(&["relocate"]).ok()))
+}
+
+/// Both keys, so that nothing is left to be written into the config.
+fn other_data_dir(environment: &TestEnvironment) {
+    std::fs::create_dir_all(environment.at("srv/packets")).unwrap();
+    let config = environment.read("etc/packets/config.toml").replace("\"/opt/packets\"", "\"/srv/packets\"");
+    environment.put("etc/packets/config.toml", &config);
+}
