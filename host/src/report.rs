@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use packets_plugin_api::hook::{Grant, HookKind, HookReport};
+use packets_plugin_api::hook::{Grant, HookKind, HookReport, HookUsage};
 use packets_plugin_api::ident::PackageName;
 
 use crate::plan::Plan;
@@ -71,6 +71,13 @@ pub enum Event<'a> {
         /// Its files.
         files: u64,
     },
+    /// A package's hooks may do what those of the release before did not ask for.
+    Permitted {
+        /// Whose hooks.
+        package: &'a PackageName,
+        /// What is new.
+        grant: &'a Grant,
+    },
     /// A hook begins.
     HookStarted {
         /// The hook's package.
@@ -89,8 +96,12 @@ pub enum Event<'a> {
     HookDone {
         /// The hook's package.
         package: &'a PackageName,
+        /// Which.
+        kind: HookKind,
         /// What it did.
         report: &'a HookReport,
+        /// What it took.
+        usage: HookUsage,
     },
     /// Something that the user should know, one sentence.
     Warning(&'a str),

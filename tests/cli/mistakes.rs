@@ -101,7 +101,7 @@ fn one_package_named_twice_is_one_package() {
     environment.publish(&Package::new("tool", "1"));
     let folder = environment.repo().join("tool");
     let path = folder.to_str().unwrap();
-    environment.run_with_repo(&["install", "tool", path, path]).ok().says("installed tool 1 in ");
+    environment.run_with_repo(&["install", "tool", path, path]).ok().says("installed tool 1: ");
     let other = Package::new("tool", "2").write(&environment.work());
     environment.run(&["install", path, other.to_str().unwrap()]).fails(1).says("are both the package tool");
 }
@@ -144,9 +144,9 @@ fn a_script_that_gives_up_after_a_denial_is_told_of_once() {
 #[test]
 fn an_older_release_is_not_called_an_upgrade() {
     let environment = TestEnvironment::new();
-    environment.install(&Package::new("tool", "2")).ok().says("installed tool 2 in ");
-    environment.install(&Package::new("tool", "1")).ok().says("installed tool 1 (from 2) in ");
-    environment.install(&Package::new("tool", "1").data("more", "x")).ok().says("reinstalled tool 1 in ");
+    environment.install(&Package::new("tool", "2")).ok().says("installed tool 2: ");
+    environment.install(&Package::new("tool", "1")).ok().says("installed tool 1 (from 2): ");
+    environment.install(&Package::new("tool", "1").data("more", "x")).ok().says("reinstalled tool 1: ");
 }
 
 #[test]

@@ -32,7 +32,7 @@ install tool 1
   tool: makes /usr/
   tool: makes /usr/bin/
   tool: links /usr/bin/tool -> ../../opt/packets/tool/data/tool
-installed library 2, tool 1 in # ms
+installed library 2, tool 1: 8 files, 393 B, in # ms
 run it: ROOT/usr/bin/tool
 ");
 }

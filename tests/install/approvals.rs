@@ -94,3 +94,26 @@ fn what_the_config_grants_is_listed_and_revoked_there() {
     assert_eq!(list, "tool may write in /etc/tool  (in the config)\n");
     environment.run(&["approvals", "revoke", "tool"]).fails(1).says("a [[Sandbox.grant]] for it stands in");
 }
+
+#[test]
+fn what_is_new_is_told_where_nobody_is_asked() {
+    let environment = TestEnvironment::new();
+    environment.prime();
+    let config = environment.read("etc/packets/config.toml");
+    let grant = "\n[[Sandbox.grant]]\npackage = \"tool\"\nwrite = [\"/etc/tool\", \"/etc/more\"]\n";
+    environment.put("etc/packets/config.toml", &(config + grant));
+    let told = |version: &str, folders: &[&str]| {
+        let output = environment.install(&asks(version, folders)).ok();
+        let lines = output.stderr.lines().filter(|line| line.contains(" may ")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(told("1", &["/etc/tool"]), ["  tool may write in /etc/tool"]);
+    assert_eq!(told("2", &["/etc/tool"]), [""; 0], "as the release before");
+    assert_eq!(told("3", &["/etc/tool", "/etc/more"]), ["  tool may write in /etc/more"], "what the upgrade adds");
+    let folder = asks("4", &["/etc/more", "/etc/tool"]).write(&environment.work());
+    let json = environment.run(&["install", folder.to_str().unwrap(), "--json"]).ok().json();
+    assert_eq!(json["permissions"], serde_json::json!([]));
+    environment.run(&["remove", "tool"]).ok();
+    let json = environment.run(&["install", folder.to_str().unwrap(), "--json", "--dry-run"]).ok().json();
+    assert_eq!(json["permissions"][0]["grant"]["write"], serde_json::json!(["etc/more", "etc/tool"]));
+}

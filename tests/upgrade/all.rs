@@ -40,7 +40,7 @@ fn what_no_index_has_and_what_is_newer_stay_and_are_named() {
     environment.publish(&release("tool", "1", 1));
     environment.run_with_repo(&["install", "tool"]).ok();
     environment.publish(&release("tool", "2", 2));
-    let output = environment.run_with_repo(&["upgrade"]).ok().says("upgraded tool 2 (from 1) in ");
+    let output = environment.run_with_repo(&["upgrade"]).ok().says("upgraded tool 2 (from 1): ");
     let output = output.says("local stays as it is: no index has it");
     output.says("ahead stays as it is: it is newer than what the index has");
     let plan = environment.run_with_repo(&["upgrade", "--dry-run=plan", "--json"]).ok().json();

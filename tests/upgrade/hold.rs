@@ -17,7 +17,7 @@ fn what_is_held_is_upgraded_by_nothing() {
     environment.run(&["hold", "one"]).ok().says("one 1 is held already");
     environment.publish(&release("one", "2", 2));
     environment.publish(&release("two", "2", 2));
-    let output = environment.run_with_repo(&["upgrade"]).ok().says("upgraded two 2 (from 1) in ");
+    let output = environment.run_with_repo(&["upgrade"]).ok().says("upgraded two 2 (from 1): ");
     output.says("one stays as it is: it is held");
     let held = environment.run(&["list", "--json"]).ok().json();
     assert_eq!((&held[0]["name"], &held[0]["held"]), (&"one".into(), &true.into()));
@@ -31,7 +31,7 @@ fn what_is_held_is_upgraded_by_nothing() {
     }
     environment.refused(1, || environment.install(&release("one", "9", 9))).says("cannot replace one: it is held");
     environment.run(&["unhold", "one"]).ok().says("one 1 is now free to be upgraded");
-    environment.run_with_repo(&["upgrade"]).ok().says("upgraded one 2 (from 1) in ");
+    environment.run_with_repo(&["upgrade"]).ok().says("upgraded one 2 (from 1): ");
     assert_eq!(environment.launch("usr/bin/one", &[]), "one 2\n");
 }
 

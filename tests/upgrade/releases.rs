@@ -15,7 +15,7 @@ fn across_names_by_family_and_serial() {
     environment.publish(&release("go9", "9", 6));
     environment.publish(&release("go1.25", "1.25", 8));
     environment.publish(&release("foreign", "99", 99).family("f-other", 99));
-    let output = environment.run_with_repo(&["upgrade", "go"]).ok().says("upgraded go1.25 1.25 (from go1.24 1.24) in ");
+    let output = environment.run_with_repo(&["upgrade", "go"]).ok().says("upgraded go1.25 1.25 (from go1.24 1.24): ");
     assert_eq!(environment.installed(), ["go1.25"], "{output}");
     assert_eq!(environment.launch("usr/bin/go1.25", &[]), "go1.25 1.25\n");
     assert!(!environment.exists("usr/bin/go1.24") && !environment.exists("opt/packets/go1.24"));

@@ -20,7 +20,7 @@ pub use records::StoredOwners;
 pub use run::{Hooks, Runners};
 
 use crate::manifest::Manifest;
-use crate::ops::{HookOutcome, Kept};
+use crate::ops::{HookOutcome, Kept, NewPermissions};
 use crate::unpack::Staged;
 
 /// An installed package that goes, or whose place another one takes.
@@ -60,6 +60,7 @@ pub struct Hooked {
     outcomes: Vec<HookOutcome>,
     kept: Vec<Kept>,
     approved: Vec<Approval>,
+    permissions: Vec<NewPermissions>,
 }
 
 impl Hooked {
@@ -86,6 +87,10 @@ impl Hooked {
     /// What somebody has approved for it: recorded with it.
     pub fn approved(&self) -> &[Approval] {
         &self.approved
+    }
+    /// What hooks may do that those of no release before asked for.
+    pub fn permissions(&self) -> &[NewPermissions] {
+        &self.permissions
     }
     /// Files under /etc that the administrator has changed and that stay.
     pub fn kept(&self) -> &[Kept] {

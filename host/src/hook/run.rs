@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
+use packets_hook_runtime::sandbox;
 use packets_hook_runtime::view::{Becomes, HookContext, Overlay, ViewLimits};
-use packets_plugin_api::hook::{Grant, HookCall, HookKind, HookLog, HookReport, HookRunner, HookSource};
+use packets_plugin_api::hook::{Denial, Grant, HookCall, HookKind, HookLog, HookReport, HookRunner, HookSource};
 use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::registry::Registry;
 use packets_plugin_api::relpath::RelPath;
@@ -17,9 +18,10 @@ use super::records::{self, StoredOwners};
 use super::{Arriving, Hooked, Leaving};
 use crate::config::{OnDenied, Sandbox};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::given;
 use crate::interrupt;
-use crate::manifest::{self, Permissions};
-use crate::ops::{HookOutcome, Kept};
+use crate::manifest::{self, Manifest, Permissions};
+use crate::ops::{HookOutcome, Kept, NewPermissions};
 use crate::report::{Event, Events};
 
 /// What a denial says to the script, which may fail with it.
@@ -50,6 +52,17 @@ impl<'a> Runners<'a> {
                 .hint("hooks are Lua scripts, *.lua")
         })
     }
+}
+
+/// What the hooks of a package ask for; without hooks nobody asks.
+fn asked_by(manifest: &Manifest) -> Permissions {
+    let has_hooks = manifest.hooks.install.is_some() || manifest.hooks.remove.is_some();
+    if has_hooks { manifest.permissions.clone() } else { Permissions::default() }
+}
+
+fn grant_of(asked: Permissions) -> Grant {
+    let Permissions { write, read, replace } = asked;
+    Grant { allow: Vec::new(), write, read, replace }
 }
 
 /// What all hooks of a transaction have in common.
@@ -110,6 +123,7 @@ impl Hooks<'_> {
         // Who is not approved is refused before the first hook of anyone runs.
         let permitted = arriving.iter().map(|package| self.permit(package)).collect::<Result<Vec<_>>>()?;
         let approved = permitted.iter().filter_map(|permitted| permitted.approved.clone()).collect();
+        let permissions = self.tell_of_new(&arriving, &leaving, &permitted);
         let mut outcomes = Vec::new();
         let mut kept = BTreeSet::new();
         for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
@@ -139,7 +153,7 @@ impl Hooks<'_> {
             }
         }
         let hooked = self.conclude(overlay, arriving, leaving, outcomes, kept)?;
-        Ok(Hooked { approved, ..hooked })
+        Ok(Hooked { approved, permissions, ..hooked })
     }
 
     /// Runs the install hook of a package and then its remove hook, on the view alone.
@@ -198,17 +212,51 @@ impl Hooks<'_> {
         if !self.purge {
             self.keep_edited(&mut changes, &mut records, &leaving, &mut kept)?;
         }
-        Ok(Hooked { arriving, leaving, changes, records, outcomes, kept, approved: Vec::new() })
+        Ok(Hooked {
+            arriving,
+            leaving,
+            changes,
+            records,
+            outcomes,
+            kept,
+            approved: Vec::new(),
+            permissions: Vec::new(),
+        })
     }
 
     fn permit(&self, package: &Arriving) -> Result<Permitted> {
-        let manifest = package.staged.manifest();
-        let asked = if manifest.hooks.install.is_some() || manifest.hooks.remove.is_some() {
-            manifest.permissions.clone()
-        } else {
-            Permissions::default()
-        };
+        let asked = asked_by(package.staged.manifest());
         self.approvals.permit(&package.package.name, &package.package.family, &asked, self.storage)
+    }
+
+    /// What each package's hooks may do that those of the release before did not ask for. Who has just been asked knows.
+    fn tell_of_new(&self, arriving: &[Arriving], leaving: &[Leaving], permitted: &[Permitted]) -> Vec<NewPermissions> {
+        let mut all = Vec::new();
+        for (package, permitted) in arriving.iter().zip(permitted) {
+            let name = &package.package.name;
+            let asked = grant_of(asked_by(package.staged.manifest()));
+            if asked == Grant::default() {
+                continue;
+            }
+            let old = leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name));
+            let before: Vec<Grant> = old.filter_map(|old| self.asked_before(old)).map(grant_of).collect();
+            let grant = sandbox::missing(&asked, &sandbox::merge(&before));
+            if grant == Grant::default() {
+                continue;
+            }
+            if permitted.approved.is_none() && permitted.would_ask.is_none() {
+                self.events.event(&Event::Permitted { package: name, grant: &grant });
+            }
+            all.push(NewPermissions { package: name.clone(), grant });
+        }
+        all
+    }
+
+    /// What the hooks of an installed release asked for, if its manifest can still be read.
+    fn asked_before(&self, old: &Leaving) -> Option<Permissions> {
+        let folder = self.root.walk(&old.package.folder).ok()?;
+        let text = given::text_of(folder.read(manifest::FILE_NAME).ok()?, manifest::MAX_SIZE as u64).ok()?;
+        Some(asked_by(&Manifest::parse(text.as_bytes()).ok()?.0))
     }
 
     fn run_install(
@@ -297,26 +345,17 @@ impl Hooks<'_> {
         self.events.event(&Event::HookStarted { package: one.package, kind: one.kind });
         let mut log = Log { package: one.package, events: self.events, lines: Vec::new() };
         let mut session = overlay.begin(context).map_err(failed)?;
-        let ran = runner.run(one.hook, &call, &one.permitted.grant, &mut session, &mut log);
-        if let Err(error) = ran {
-            let denials = session.denials().to_vec();
-            session.abandon();
-            let error = named(Error::from(error));
-            return Err(match denials.as_slice() {
-                [] => error,
-                // A script that gives up after a denial: the denial is the reason.
-                denials => {
-                    let denial = denied(one.package, one.family, hook_name, denials, self.approvals.config);
-                    match error.causes().iter().any(|cause| cause.contains(REFUSAL)) {
-                        true => denial,
-                        false => error.causes().iter().fold(denial.caused_by(error.message()), Error::caused_by),
-                    }
-                }
-            });
-        }
+        let usage = match runner.run(one.hook, &call, &one.permitted.grant, &mut session, &mut log) {
+            Ok(usage) => usage,
+            Err(error) => {
+                let denials = session.denials().to_vec();
+                session.abandon();
+                return Err(self.failure(&one, hook_name, named(Error::from(error)), &denials));
+            }
+        };
         let report = session.finish().map_err(failed)?;
         self.judge(&one, hook_name, &report)?;
-        self.events.event(&Event::HookDone { package: one.package, report: &report });
+        self.events.event(&Event::HookDone { package: one.package, kind: one.kind, report: &report, usage });
         Ok(HookOutcome {
             package: one.package.clone(),
             hook: one.kind,
@@ -335,6 +374,18 @@ impl Hooks<'_> {
             packages_dir: self.packages_dir.absolute(),
             bin_dir: self.approvals.bin_dir.absolute(),
             data_dir: format!("{}/data", one.folder.absolute()),
+        }
+    }
+
+    /// Why a hook failed: a script that gives up after a denial does so for that.
+    fn failure(&self, one: &One<'_>, hook: &str, error: Error, denials: &[Denial]) -> Error {
+        if denials.is_empty() {
+            return error;
+        }
+        let denial = denied(one.package, one.family, hook, denials, self.approvals.config);
+        match error.causes().iter().any(|cause| cause.contains(REFUSAL)) {
+            true => denial,
+            false => error.causes().iter().fold(denial.caused_by(error.message()), Error::caused_by),
         }
     }
 

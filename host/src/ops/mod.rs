@@ -160,6 +160,12 @@ pub struct Outcome {
     pub plan: Plan,
     /// What each hook did.
     pub hooks: Vec<HookOutcome>,
+    /// What hooks may do beyond the default that those of the release before did not ask for.
+    pub permissions: Vec<NewPermissions>,
+    /// Files and links of the packages that arrived, those that hooks made too.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
     /// Whether anything was changed.
     pub committed: bool,
     /// Programs that can be run now, where they are on this machine.
@@ -171,6 +177,15 @@ pub struct Outcome {
     /// How long it took.
     #[serde(skip)]
     pub took: Duration,
+}
+
+/// What the hooks of a package may do from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewPermissions {
+    /// Whose hooks.
+    pub package: PackageName,
+    /// What is new.
+    pub grant: Grant,
 }
 
 /// What one hook did.

@@ -8,7 +8,7 @@ use packets_hook_runtime::sandbox::Places;
 use packets_hook_runtime::view;
 use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{InstalledPackage, Storage};
+use packets_plugin_api::storage::{FileKind, InstalledPackage, Storage};
 
 use super::context::{Context, Mode};
 use super::gather::Loose;
@@ -66,6 +66,9 @@ impl<'a> Transaction<'a> {
         let nothing = Outcome {
             plan,
             hooks: Vec::new(),
+            permissions: Vec::new(),
+            files: 0,
+            bytes: 0,
             committed: false,
             programs: Vec::new(),
             kept: Vec::new(),
@@ -97,10 +100,13 @@ impl<'a> Transaction<'a> {
         let hooked =
             self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
         let Kind::Real { area, data } = &staging.kind else {
-            let hooks = hooked.outcomes().to_vec();
+            let (files, bytes) = weight(&hooked);
             return Ok(Outcome {
                 plan,
-                hooks,
+                hooks: hooked.outcomes().to_vec(),
+                permissions: hooked.permissions().to_vec(),
+                files,
+                bytes,
                 committed: false,
                 programs: Vec::new(),
                 kept: Vec::new(),
@@ -117,6 +123,8 @@ impl<'a> Transaction<'a> {
             area,
             bin: &self.context.bin,
         };
+        let permissions = hooked.permissions().to_vec();
+        let (files, bytes) = weight(&hooked);
         let committed = self.timed("commit", || commit::commit(hooked, &site, storage.as_mut(), &entry))?;
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
@@ -125,6 +133,9 @@ impl<'a> Transaction<'a> {
         self.context.expire_cache(self.events);
         Ok(Outcome {
             hooks: committed.outcomes().to_vec(),
+            permissions,
+            files,
+            bytes,
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
             kept: committed.kept().to_vec(),
             committed: true,
@@ -249,6 +260,16 @@ impl<'a> Transaction<'a> {
             events: self.events,
         }
     }
+}
+
+/// How many files and links the arriving packages have, and their bytes.
+fn weight(hooked: &Hooked) -> (u64, u64) {
+    let records = hooked.records().iter().flat_map(|(_, files)| files);
+    records.fold((0, 0), |(files, bytes), file| match &file.kind {
+        FileKind::File { size, .. } => (files + 1, bytes + size),
+        FileKind::Symlink { .. } => (files + 1, bytes),
+        FileKind::Folder { .. } => (files, bytes),
+    })
 }
 
 /// After a removal: what came along and is needed by nothing any more. By what is known already: what has happened

@@ -34,8 +34,8 @@ impl Output {
         let Permission { package, approved, missing } = question;
         let more = if **approved == Grant::default() { "what nobody has approved" } else { "more than was approved" };
         self.say(format_args!("the hooks of {package} ask for {more}:"));
-        lines(missing).iter().for_each(|line| self.say(format_args!("  {line}")));
-        for line in lines(approved) {
+        rights(missing).iter().for_each(|line| self.say(format_args!("  {line}")));
+        for line in rights(approved) {
             self.say(format_args!("  (approved before: {line})"));
         }
         asked_yes(&format!("approve this, for {package} and its later releases?"))
@@ -74,12 +74,11 @@ fn approved_lines(approved: &Approved) -> String {
     let family = approved.family.as_ref().filter(|family| !family.is_none());
     let family = family.map(|family| format!(" of the family {}", shown(family.as_str()))).unwrap_or_default();
     let by = if approved.by == ApprovedBy::Config { "  (in the config)" } else { "" };
-    let lines = lines(&approved.grant).into_iter();
-    lines.map(|line| format!("{}{family} may {line}{by}\n", approved.package)).collect()
+    rights(&approved.grant).into_iter().map(|line| format!("{}{family} may {line}{by}\n", approved.package)).collect()
 }
 
 /// One line a path.
-fn lines(grant: &Grant) -> Vec<String> {
+pub(super) fn rights(grant: &Grant) -> Vec<String> {
     let rights = [("write in", &grant.write), ("read", &grant.read), ("replace", &grant.replace)];
     let line = |(right, paths): (&str, &Vec<packets_plugin_api::relpath::RelPath>)| {
         paths.iter().map(|path| format!("{right} {}", shown(&path.absolute()))).collect::<Vec<_>>()

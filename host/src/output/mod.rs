@@ -157,7 +157,7 @@ impl Output {
                 self.say(format_args!("kept {} as {}", shown(&kept.was.absolute()), shown(&kept.now.absolute())));
             }
         }
-        self.say(format_args!("{} in {}", done(&outcome.plan), duration(outcome.took)));
+        self.say(format_args!("{}{} in {}", done(&outcome.plan), weight(outcome), duration(outcome.took)));
         if !outcome.unneeded.is_empty() {
             let names = match outcome.unneeded.as_slice() {
                 [one] => one.to_string(),
@@ -440,6 +440,14 @@ fn done(plan: &Plan) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
+/// How many files stand there now, and how large they are.
+fn weight(outcome: &Outcome) -> String {
+    match outcome.files {
+        0 => String::new(),
+        many => format!(": {}, {},", files(many), size(outcome.bytes)),
+    }
+}
+
 fn effects(package: &PackageName, report: &HookReport) -> String {
     let mut text = String::new();
     for effect in &report.effects {
@@ -457,12 +465,8 @@ fn effects(package: &PackageName, report: &HookReport) -> String {
 }
 
 fn would_ask(hook: &HookOutcome) -> String {
-    let Some(grant) = &hook.would_ask else { return String::new() };
-    let rights = [("write in", &grant.write), ("read", &grant.read), ("replace", &grant.replace)];
-    let lines = rights.iter().flat_map(|(right, paths)| {
-        paths.iter().map(move |path| format!("  {}: would ask to {right} {}\n", hook.package, shown(&path.absolute())))
-    });
-    lines.collect()
+    let asked = hook.would_ask.iter().flat_map(ask::rights);
+    asked.map(|right| format!("  {}: would ask to {right}\n", hook.package)).collect()
 }
 
 /// Text from outside, safe for a terminal.
@@ -538,10 +542,17 @@ impl Events for Output {
             _ if self.quiet || self.json => {}
             Event::Planned { plan, cost } => self.planned(plan, cost),
             Event::Note(text) => self.say(shown(text)),
+            Event::Permitted { package, grant } => {
+                ask::rights(grant).iter().for_each(|right| self.say(format_args!("  {package} may {right}")));
+            }
             Event::HookLine { package, line } => self.say(format_args!("  {package}: {line}")),
-            Event::HookDone { package, report } if !self.dry_run => {
-                for line in effects(package, report).lines() {
-                    self.say(line);
+            Event::HookDone { package, kind, report, usage } => {
+                if !self.dry_run {
+                    effects(package, report).lines().for_each(|line| self.say(line));
+                }
+                if self.verbose {
+                    let took = format!("{}, {} of memory", duration(usage.wall), size(usage.memory));
+                    self.say(format_args!("  {package}: the {kind} hook took {took}"));
                 }
             }
             Event::FetchRetry { package, problem } => self.say(format_args!("  {package}: {}", shown(problem))),
