@@ -30,11 +30,14 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells that the process ends, where the work itself cannot.
-static TELL: OnceLock<fn(&Error)> = OnceLock::new();
+static TELL: OnceLock<Tell> = OnceLock::new();
+
+/// Tells why the process ends.
+type Tell = Box<dyn Fn(&Error) + Send + Sync>;
 
 /// Who tells it.
-pub(crate) fn tell_with(tell: fn(&Error)) {
-    let _ = TELL.set(tell);
+pub(crate) fn tell_with(tell: impl Fn(&Error) + Send + Sync + 'static) {
+    let _ = TELL.set(Box::new(tell));
 }
 
 /// Clears what was begun; true when nothing of it is left.

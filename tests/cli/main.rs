@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod help;
 mod mistakes;
+mod multiplexer;
 mod print;
 mod progress;
 mod reference;

@@ -9,13 +9,13 @@ use packets_tests::{Package, Reply, Server, TestEnvironment, noise};
 
 /// A system and a synced index of two packages, `slow` and `quick`, of which the first takes half a second to come;
 /// `slow` has a hook that takes some time too.
-struct World {
+pub(super) struct World {
     environment: TestEnvironment,
     _server: Server,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with("local sum = 0 for i = 1, 3e7 do sum = sum + i end print('done')", "")
     }
 
@@ -38,10 +38,14 @@ impl World {
         Self { environment, _server: server }
     }
 
-    fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = self.environment.command();
         command.arg("--root").arg(self.environment.root()).args(arguments).envs(variables.iter().copied());
         command
+    }
+
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.environment.exists(path)
     }
 
     /// All that is sent to a terminal of this kind.

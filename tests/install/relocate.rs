@@ -23,7 +23,8 @@ fn changed() -> TestEnvironment {
     let environment = TestEnvironment::new();
     environment.install(&tool()).ok();
     environment.install(&Package::new("plain", "1").data("file", "plain\n")).ok();
-    environment.run(&["config", "set", "Config.dataDir", "/srv/deep/packets"]).ok();
+    let set = environment.run(&["config", "set", "Config.dataDir", "/srv/deep/packets"]).ok();
+    set.says("what is installed stays where it is; `packets relocate` moves it");
     environment
 }
 

@@ -166,7 +166,7 @@ pub fn main() -> ExitCode {
         colors: cli.global.color,
         dry_run: cli.global.dry_run.is_some() || matches!(cli.command, Command::Hook(_)),
     });
-    crate::interrupt::tell_with(crate::output::last_words);
+    crate::interrupt::tell_with(output.last_words());
     let options = options(&cli.global);
     match run(cli.command, &options, &output) {
         Ok(code) => code,

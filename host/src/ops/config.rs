@@ -8,10 +8,12 @@ use super::install::mode;
 use super::{Options, change_config};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
-use crate::report::Events;
+use crate::report::{Event, Events};
 
 /// What a person may not set by hand.
 const LAST_DATA_DIR: (&str, &str) = ("Config", "lastDataDir");
+
+const DATA_DIR: (&str, &str) = ("Config", "dataDir");
 
 /// The config in use.
 #[derive(Debug, Serialize)]
@@ -91,6 +93,9 @@ pub fn config_set(key: &str, value: &str, options: &Options, events: &dyn Events
     let committed = options.dry_run.is_none() && now != before;
     if committed {
         change_config::write(&context, options, &changed)?;
+        if (table, name) == DATA_DIR && !context.storage(Mode::Read)?.installed()?.is_empty() {
+            events.event(&Event::Note("what is installed stays where it is; `packets relocate` moves it"));
+        }
     }
     Ok(Set { file, key: key.to_owned(), before, now, committed })
 }

@@ -113,6 +113,15 @@ impl Output {
         self.say(paint::error(&error.to_string(), self.has_colors));
     }
 
+    /// What prints an error when the process is about to end, whoever is at work.
+    pub(crate) fn last_words(&self) -> impl Fn(&Error) + Send + Sync + 'static {
+        let curtain = self.progress.as_ref().map(Progress::curtain);
+        move |error| {
+            curtain.iter().for_each(|fall| fall());
+            let _ = io::stderr().lock().write_all(format!("error: {error}\n").as_bytes());
+        }
+    }
+
     /// Asks somebody at the terminal, without bars.
     fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         match &self.progress {
@@ -406,11 +415,6 @@ impl Output {
         }
         self.print(&text)
     }
-}
-
-/// Prints an error where no [`Output`] is at hand: the process is about to end.
-pub(crate) fn last_words(error: &Error) {
-    let _ = io::stderr().lock().write_all(format!("error: {error}\n").as_bytes());
 }
 
 /// Prints what is wrong with a command line.

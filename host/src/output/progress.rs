@@ -17,8 +17,12 @@ const DELAY: Duration = Duration::from_millis(100);
 const PERIOD: Duration = Duration::from_millis(100);
 /// The same, a second.
 const RATE: u8 = 10;
+/// How often the curtain is tried to be drawn, within one period.
+const TRIES: u32 = 10;
 /// Where the size of a terminal is not known.
 const WIDTH: u16 = 80;
+/// Columns that stay free: a terminal echoes `^C` behind the bars, and must not go on to the next line with it.
+const ECHO: u16 = 3;
 
 const BYTES: &str = "{prefix:<9} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
 const BYTES_OF_NOBODY_KNOWS: &str = "{prefix:<9} {bytes} {bytes_per_sec} {wide_msg}";
@@ -89,6 +93,20 @@ impl Progress {
         self.state().clear_all();
     }
 
+    /// Takes them away for good, from any thread; whoever holds them and does not let go keeps them.
+    pub(super) fn curtain(&self) -> impl Fn() + Send + Sync + 'static {
+        let shown = self.shown.clone();
+        move || {
+            for _ in 0..TRIES {
+                if let Ok(mut state) = shown.state.try_lock() {
+                    state.is_over = true;
+                    return state.clear_all();
+                }
+                thread::sleep(PERIOD / TRIES);
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shown.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,6 +114,10 @@ impl Progress {
     /// Takes note of what happened.
     pub(super) fn event(&self, event: &Event<'_>) {
         let mut state = self.state();
+        // The work may still go on when the curtain has fallen.
+        if state.is_over {
+            return;
+        }
         match event {
             Event::Planned { plan, .. } => state.packages = plan.installations().len() as u64,
             Event::FetchStarted { package, size } => {
@@ -252,7 +274,8 @@ impl Terminal {
 impl TermLike for Terminal {
     fn width(&self) -> u16 {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr());
-        size.map(|size| size.ws_col).ok().filter(|width| *width > 0).unwrap_or(WIDTH)
+        let width = size.map(|size| size.ws_col).ok().filter(|width| *width > 0).unwrap_or(WIDTH);
+        width.saturating_sub(ECHO).max(1)
     }
     fn move_cursor_up(&self, count: usize) -> io::Result<()> {
         Self::step(count, 'A')
