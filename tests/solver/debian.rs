@@ -19,7 +19,7 @@ use packets_plugin_sqlite::SqliteFormat;
 use tempfile::TempDir;
 
 /// The text of apt's list of the archive; none where this machine has none.
-fn list() -> Option<String> {
+pub(crate) fn list() -> Option<String> {
     let about = ["Created-By: Packages", "Origin: Debian", "Codename: bookworm", "Component: main"];
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(FILENAME)"]).args(about);
