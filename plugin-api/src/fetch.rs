@@ -110,6 +110,12 @@ pub trait FetchSource: Debug + Send + Sync {
         false
     }
 
+    /// Whether a search reads nothing but what it is given, such as the mirrors of an index, and so comes back at once:
+    /// it is waited for, and costs no thread.
+    fn finds_at_once(&self) -> bool {
+        false
+    }
+
     /// As [`open`](Self::open), where no more than `length` bytes are wanted: a source that can say so to its
     /// place spares both what would be sent in vain. Giving more is no mistake; the host
     /// reads no further.

@@ -107,10 +107,10 @@ impl<'a> Places<'a> {
                 // Where nobody listens any more nothing is lost.
                 let _ = into.send(Message::Searched(number, outcome));
             };
-            if sources.len() == 1 { search() } else { in_thread(search) }
+            if sources.len() == 1 || sources[number].finds_at_once() { search() } else { in_thread(search) }
         }
         let now = Instant::now();
-        Self {
+        let mut places = Self {
             sources,
             want,
             limits,
@@ -126,7 +126,12 @@ impl<'a> Places<'a> {
             race: 0,
             most_so_far: 0,
             last_progress: now,
+        };
+        // What is found already: where nobody else can have anything, the one place is asked without a thread.
+        while let Ok(message) = places.receiver.try_recv() {
+            places.note(message);
         }
+        places
     }
 
     /// The next place that answers; none when no place is left. Waits where it must.

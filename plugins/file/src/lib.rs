@@ -58,6 +58,10 @@ impl FetchSource for FileSource {
         Ok(())
     }
 
+    fn finds_at_once(&self) -> bool {
+        true
+    }
+
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
         let shown = escape(&from.location, 300);
         let Some(path) = path_of(&from.location) else {

@@ -178,6 +178,10 @@ impl FetchSource for HttpSource {
         Ok(())
     }
 
+    fn finds_at_once(&self) -> bool {
+        true
+    }
+
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
         let version = known_version(from);
         let (response, url) = self.ask(from, &Condition::From { offset, version })?;

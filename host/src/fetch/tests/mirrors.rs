@@ -383,3 +383,43 @@ fn an_answer_that_waits_for_near_sources_is_asked_for_once() {
         assert_eq!(bench.openings(), ["a@0"], "{pause:?}");
     }
 }
+
+/// Finds one place in its mirrors, as those do that ask nobody, and tells which thread opened it.
+#[derive(Debug)]
+struct AtOnce(Mutex<Option<std::thread::ThreadId>>);
+
+impl FetchSource for AtOnce {
+    fn name(&self) -> &'static str {
+        "at once"
+    }
+    fn claims(&self, location: &str) -> bool {
+        location.starts_with("once:")
+    }
+    fn find(&self, want: &Wanted, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        want.mirrors
+            .iter()
+            .filter(|mirror| self.claims(mirror))
+            .all(|mirror| found(Candidate::at(mirror)).is_continue());
+        Ok(())
+    }
+    fn finds_at_once(&self) -> bool {
+        true
+    }
+    fn open(&self, _: &Candidate, _: u64) -> Result<Opened, FetchError> {
+        *self.0.lock().unwrap() = Some(std::thread::current().id());
+        opened(io::Cursor::new(good()))
+    }
+}
+
+#[test]
+fn where_nobody_searches_the_only_place_costs_no_thread() {
+    for mirrors in [&["once:a"][..], &["once:a", "once:b"]] {
+        let bench = Bench::new(&[]);
+        let source = Arc::new(AtOnce(Mutex::new(None)));
+        let fetcher = bench.fetcher_of(vec![Arc::new(FileSource), source.clone()]);
+        assert_eq!(content(&fetcher.fetch(&want(mirrors)).unwrap()), good());
+        let opened_here = source.0.lock().unwrap().unwrap() == std::thread::current().id();
+        // The first of several must be free to make us wait.
+        assert_eq!(opened_here, mirrors.len() == 1, "{mirrors:?}");
+    }
+}
