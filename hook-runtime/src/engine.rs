@@ -1,7 +1,8 @@
 //! The sandbox: runs a script in the precompiled guest.
 //!
 //! One engine a process; a fresh store and instance for every hook, dropped
-//! after it, so that nothing is left of one in the next (H07). The guest runs as
+//! after it, so that nothing is left of one in the next (H07); `pool` says what
+//! becomes of the memory. The guest runs as
 //! a coroutine on a stack of its own: when it asks for something, or when its
 //! time is to be looked at, it is suspended and the host goes on here. Ending a
 //! hook means not to resume it, and nothing in it can catch that (H09).
@@ -17,12 +18,13 @@ use packets_plugin_api::hook::{
 };
 use packets_wire::{self as wire, Bytes, Outcome, Start};
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Memory, ResourceLimiter, Store, Trap, TypedFunc};
+use wasmtime::{Caller, Config, Engine, Extern, InstancePre, Linker, Memory, ResourceLimiter, Store, Trap, TypedFunc};
 
 use crate::configuration::configuration;
 use crate::door::{Door, printable};
+use crate::pool::Slot;
 use crate::wasi::{self, Random};
-use crate::{limits, precompiled};
+use crate::{limits, pool, precompiled};
 
 /// What all hooks of a process share.
 struct Sandbox {
@@ -42,7 +44,14 @@ fn sandbox() -> Result<&'static Sandbox, HookError> {
 fn make_sandbox() -> wasmtime::Result<Sandbox> {
     let mut config = configuration();
     precompiled::run_in_place(&mut config);
-    let engine = Engine::new(&config)?;
+    let mut with_slots = config.clone();
+    pool::hold_memory(&mut with_slots);
+    // Where the address space is bounded there may be no room for slots, but for one guest.
+    sandbox_of(&with_slots).or_else(|_| sandbox_of(&config))
+}
+
+fn sandbox_of(config: &Config) -> wasmtime::Result<Sandbox> {
+    let engine = Engine::new(config)?;
     let module = precompiled::guest(&engine)?;
     let mut linker = Linker::new(&engine);
     wasi::add(&mut linker)?;
@@ -257,6 +266,8 @@ fn enter(
     bounds: &HookLimits,
     mut door: Option<Door<'_>>,
 ) -> Result<HookUsage, HookError> {
+    // Dropped last, when the store has given its memory back.
+    let _slot = Slot::take();
     let began = Instant::now();
     let name = start.script;
     if u64::try_from(start.text.0.len()).is_ok_and(|length| length > limits::SCRIPT) {
@@ -400,6 +411,37 @@ mod tests {
                 error.message,
                 "install.lua: the guest sent a message of a wrong size (its last call was in line 3)"
             );
+        }
+    }
+
+    #[test]
+    fn h07_a_guest_that_wrote_everywhere_leaves_a_fresh_memory() {
+        let sandbox = sandbox().unwrap();
+        let _slots = [Slot::take(), Slot::take()];
+        // What a guest starts with, and all pages of it overwritten, and some that it grew by.
+        let life = || {
+            let memory = MemoryLimit { most: 64 << 20, used: 0 };
+            let guest = Guest { mail: Arc::default(), time: 0, random: Random::new(0), last_words: Vec::new(), memory };
+            let mut store = Store::new(&sandbox.engine, guest);
+            store.set_fuel(u64::MAX).unwrap();
+            let instance = {
+                let starting = pin!(sandbox.guest.instantiate_async(&mut store));
+                match starting.poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(instance) => instance.unwrap(),
+                    Poll::Pending => panic!("it waits for somebody"),
+                }
+            };
+            let memory = instance.get_memory(&mut store, "memory").unwrap();
+            let start = memory.data(&store).to_vec();
+            memory.grow(&mut store, 32).unwrap();
+            assert!(memory.data(&store)[start.len()..].iter().all(|byte| *byte == 0), "what it grows by is zero");
+            memory.data_mut(&mut store).fill(0xa5);
+            start
+        };
+        let first = life();
+        assert!(first.iter().any(|byte| *byte != 0), "an image is there");
+        for _ in 0..4 {
+            assert!(life() == first, "something of the guest before is left");
         }
     }
 

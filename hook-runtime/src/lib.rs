@@ -13,6 +13,7 @@ mod door;
 pub mod engine;
 pub mod folder;
 pub mod limits;
+mod pool;
 mod precompiled;
 pub mod sandbox;
 pub mod view;
