@@ -117,8 +117,8 @@ pub trait FetchSource: Debug + Send + Sync {
     }
 
     /// As [`open`](Self::open), where no more than `length` bytes are wanted: a source that can say so to its
-    /// place spares both what would be sent in vain. Giving more is no mistake; the host
-    /// reads no further.
+    /// place spares both what would be sent in vain, and keeps the connection for the next part. What comes is that
+    /// part, as far as the file goes, or goes on to the end of the file: the host reads no further.
     ///
     /// # Errors
     /// As for [`open`](Self::open).

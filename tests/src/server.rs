@@ -175,13 +175,14 @@ fn read_request(stream: &TcpStream) -> Option<Asked> {
     }
 }
 
-/// Where the bytes of this version are asked for from.
-fn start_of(asked: &Asked, version: &str) -> usize {
+/// The bytes of this version that are asked for: the first, and the one behind the last; none for all.
+fn part_of(asked: &Asked, version: &str, all: usize) -> Option<(usize, usize)> {
     if asked.if_range.as_ref().is_some_and(|wanted| wanted != version) {
-        return 0;
+        return None;
     }
-    let range = asked.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    range.and_then(|start| start.parse().ok()).unwrap_or(0)
+    let (start, last) = asked.range.as_deref()?.strip_prefix("bytes=")?.split_once('-')?;
+    let end = if last.is_empty() { all } else { last.parse::<usize>().ok()?.checked_add(1)?.min(all) };
+    Some((start.parse().ok()?, end))
 }
 
 fn send(mut stream: TcpStream, reply: Reply, asked: &Asked) -> std::io::Result<()> {
@@ -191,18 +192,23 @@ fn send(mut stream: TcpStream, reply: Reply, asked: &Asked) -> std::io::Result<(
             if asked.if_none_match.as_ref() == Some(&version) {
                 return write!(stream, "HTTP/1.1 304 Not Modified\r\nETag: {version}\r\nConnection: close\r\n\r\n");
             }
-            let start = start_of(asked, &version);
-            match start {
-                0 => write!(stream, "HTTP/1.1 200 OK\r\n")?,
-                _ if start < all => {
-                    let last = all - 1;
-                    write!(stream, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{all}\r\n")?;
+            let (start, end) = match part_of(asked, &version, all) {
+                None => {
+                    write!(stream, "HTTP/1.1 200 OK\r\n")?;
+                    (0, all)
                 }
-                _ => return write!(stream, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
-            }
-            let left = all - start;
-            write!(stream, "ETag: {version}\r\nContent-Length: {left}\r\nConnection: close\r\n\r\n")?;
-            stream.write_all(&bytes[start..])
+                Some((start, end)) if start < end => {
+                    let last = end - 1;
+                    write!(stream, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{all}\r\n")?;
+                    (start, end)
+                }
+                Some(_) => {
+                    return write!(stream, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                }
+            };
+            let length = end - start;
+            write!(stream, "ETag: {version}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+            stream.write_all(&bytes[start..end])
         }
         Reply::Status(status) => {
             write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

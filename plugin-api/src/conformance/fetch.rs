@@ -41,6 +41,7 @@ pub fn fetch_source_suite(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -
     opens_whole(source, &place(serve, b""), b"");
     opens_whole(source, &place(serve, b"x"), b"x");
     opens_at_offsets(source, &whole, &bytes);
+    opens_parts(source, &whole, &bytes);
     if let Some(location) = serve(Served::Absent) {
         let kind = source.open(&at(&location), 0).map(|_| ()).map_err(|error| error.kind);
         assert_eq!(kind, Err(FetchErrorKind::NotFound), "what is absent is not found");
@@ -148,6 +149,25 @@ fn opens_at_offsets(source: &dyn FetchSource, location: &str, bytes: &[u8]) {
                 assert!(offset <= size, "behind the end nothing can be opened");
             }
             Err(error) => assert_eq!(error.kind, FetchErrorKind::NoSuchRange, "from {offset} on: {error}"),
+        }
+    }
+}
+
+/// A part begins with what was asked for; whatever more comes goes on from there.
+fn opens_parts(source: &dyn FetchSource, location: &str, bytes: &[u8]) {
+    let size = bytes.len();
+    for (offset, length) in [(0, 1), (0, size), (1, 70_000), (size / 2, 10), (size - 1, 1), (size - 5, 100)] {
+        match source.open_part(&at(location), offset as u64, length as u64) {
+            Ok(mut opened) => {
+                let mut came = Vec::new();
+                let outcome = opened.reader.read_to_end(&mut came);
+                assert!(outcome.is_ok(), "{length} bytes from {offset} on: {outcome:?}");
+                assert!(came.len() >= length.min(size - offset), "{length} bytes from {offset} on: {}", came.len());
+                assert!(bytes[offset..].starts_with(&came), "{length} bytes from {offset} on are others");
+                let announced = opened.size.unwrap_or(came.len() as u64);
+                assert_eq!(announced, came.len() as u64, "the announced size of {length} bytes from {offset} on");
+            }
+            Err(error) => assert_eq!(error.kind, FetchErrorKind::NoSuchRange, "{length} from {offset} on: {error}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Fetch source: HTTP and HTTPS mirrors.
 //!
 //! One request a file: `GET`, HTTP/1.1, no encoding but identity, a `Range` where
-//! the transfer is to start later, with `If-Range` where the version is known that
+//! it is to start later or to end sooner, with `If-Range` where the version is known that
 //! it continues. Redirects are followed here and not by the
 //! HTTP library, so that every hop is held to the same rules as the first
 //! (`location`). What a reply must be like is in `reply`. Certificates are
@@ -13,6 +13,7 @@
 mod client;
 pub mod limits;
 mod location;
+mod part;
 mod reply;
 
 use std::ops::ControlFlow;
@@ -26,6 +27,7 @@ use reqwest::{Url, header};
 
 use client::Connector;
 use limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_REDIRECTS, REDIRECT_TIME};
+use part::Part;
 
 /// Registers the source `http`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,13 +104,15 @@ impl HttpSource {
         let connector = self.connector(url)?;
         let mut request = connector.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         match condition {
-            Condition::From { offset: 0, .. } | Condition::Unless(None) => {}
-            Condition::From { offset, version } => {
-                request = request.header(header::RANGE, format!("bytes={offset}-"));
-                if let Some(version) = version {
-                    request = request.header(header::IF_RANGE, *version);
+            Condition::From(part, version) => {
+                if let Some(range) = part.header() {
+                    request = request.header(header::RANGE, range);
+                }
+                if let Some(version) = version.filter(|_| part.is_part()) {
+                    request = request.header(header::IF_RANGE, version);
                 }
             }
+            Condition::Unless(None) => {}
             Condition::Unless(Some(version)) => request = request.header(header::IF_NONE_MATCH, *version),
         }
         request.send().map_err(|error| {
@@ -127,8 +131,8 @@ impl HttpSource {
 
 /// What is asked of a place.
 enum Condition<'a> {
-    /// The bytes from an offset on, of that version where one is known.
-    From { offset: u64, version: Option<&'a str> },
+    /// These bytes, of that version where one is known.
+    From(Part, Option<&'a str>),
     /// All, unless it is still this version.
     Unless(Option<&'a str>),
 }
@@ -152,6 +156,14 @@ impl HttpSource {
         }
         let message = format!("{} is redirected more than {MAX_REDIRECTS} times", location::shown_text(&from.location));
         Err(FetchError::new(FetchErrorKind::Protocol, message))
+    }
+}
+
+impl HttpSource {
+    fn open_at(&self, from: &Candidate, part: Part) -> Result<Opened, FetchError> {
+        let version = known_version(from);
+        let (response, url) = self.ask(from, &Condition::From(part, version))?;
+        reply::open(response, &url, part, version)
     }
 }
 
@@ -183,9 +195,11 @@ impl FetchSource for HttpSource {
     }
 
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        let version = known_version(from);
-        let (response, url) = self.ask(from, &Condition::From { offset, version })?;
-        reply::open(response, &url, offset, version)
+        self.open_at(from, Part { offset, length: None })
+    }
+
+    fn open_part(&self, from: &Candidate, offset: u64, length: u64) -> Result<Opened, FetchError> {
+        self.open_at(from, Part { offset, length: Some(length).filter(|length| *length > 0) })
     }
 
     fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
@@ -194,7 +208,7 @@ impl FetchSource for HttpSource {
         if version.is_some() && reply::is_unchanged(&response) {
             return Ok(None);
         }
-        let opened = reply::open(response, &url, 0, None)?;
+        let opened = reply::open(response, &url, Part::default(), None)?;
         // There are places that know no conditions.
         let is_known = version.is_some() && opened.version.as_deref() == version;
         Ok((!is_known).then_some(opened))

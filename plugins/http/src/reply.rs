@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use packets_plugin_api::fetch::{FetchError, FetchErrorKind, Opened};
 use packets_plugin_api::ident::escape;
-use reqwest::Url;
 use reqwest::blocking::Response;
 use reqwest::header::{self, HeaderName};
+use reqwest::{StatusCode, Url};
 
 use crate::limits::MAX_VERSION;
 use crate::location;
+use crate::part::Part;
 
 fn protocol(url: &Url, problem: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Protocol, format!("{} {problem}", location::shown(url)))
@@ -33,17 +34,17 @@ pub(crate) fn redirect(response: &Response, url: &Url) -> Result<Option<Url>, Fe
 }
 
 /// The bytes of a reply that is no redirect, when they are what was asked for.
-pub(crate) fn open(response: Response, url: &Url, offset: u64, version: Option<&str>) -> Result<Opened, FetchError> {
-    check_status(&response, url, offset)?;
+pub(crate) fn open(response: Response, url: &Url, part: Part, version: Option<&str>) -> Result<Opened, FetchError> {
+    check_status(&response, url, part)?;
     only(&response, header::CONTENT_ENCODING, "identity", url)?;
     only(&response, header::TRANSFER_ENCODING, "chunked", url)?;
     let mut size = response.content_length();
     let now = version_of(&response);
-    if offset > 0 {
-        size = Some(check_range(&response, url, offset, size)?);
-        if version.is_some() && now.is_some() && version != now.as_deref() {
-            return Err(no_such_range(url, offset));
-        }
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        size = Some(check_range(&response, url, part, size)?);
+    }
+    if part.is_part() && version.is_some() && now.is_some() && version != now.as_deref() {
+        return Err(no_such_range(url, part.offset));
     }
     let reader = Box::new(Body { response, left: size, place: location::shown(url) });
     Ok(Opened { reader, size, version: now, file: None })
@@ -88,12 +89,12 @@ fn no_such_range(url: &Url, offset: u64) -> FetchError {
     FetchError::new(FetchErrorKind::NoSuchRange, format!("{} cannot go on from byte {offset}", location::shown(url)))
 }
 
-fn check_status(response: &Response, url: &Url, offset: u64) -> Result<(), FetchError> {
-    let status = response.status();
+fn check_status(response: &Response, url: &Url, part: Part) -> Result<(), FetchError> {
+    let (status, offset) = (response.status(), part.offset);
     let kind = match status.as_u16() {
         200 if offset == 0 => return Ok(()),
-        206 if offset > 0 => return Ok(()),
-        200 | 416 if offset > 0 => return Err(no_such_range(url, offset)),
+        206 if part.is_part() => return Ok(()),
+        200 | 416 if part.is_part() => return Err(no_such_range(url, offset)),
         404 | 410 => FetchErrorKind::NotFound,
         401 | 403 => FetchErrorKind::Denied,
         // Not implemented, and not this version of HTTP: it will not be so later on either.
@@ -133,52 +134,20 @@ fn only(response: &Response, name: HeaderName, word: &str, url: &Url) -> Result<
     Ok(())
 }
 
-/// The size of a part that begins exactly at `offset` and is the rest of the file (N18).
-fn check_range(response: &Response, url: &Url, offset: u64, length: Option<u64>) -> Result<u64, FetchError> {
+/// The size of a part that is the one that was asked for, or goes on to the end of the file (N18).
+fn check_range(response: &Response, url: &Url, part: Part, length: Option<u64>) -> Result<u64, FetchError> {
     let mut values = response.headers().get_all(header::CONTENT_RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(protocol(url, "answered with a part and does not say which"));
     };
-    let range = value.to_str().ok().and_then(parse_range);
-    let size = range.filter(|range| range.is_rest_from(offset)).map(|range| range.last - range.first + 1);
+    let size = value.to_str().ok().and_then(|text| part.size_of(text));
     match size {
         Some(size) if length.is_none_or(|length| length == size) => Ok(size),
         _ => {
             let text = escape(&String::from_utf8_lossy(value.as_bytes()), 80);
-            Err(protocol(
-                url,
-                &format!("answered with the part \"{text}\" and was asked for the rest from {offset} on"),
-            ))
+            Err(protocol(url, &format!("answered with the part \"{text}\" and was asked for {part}")))
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    first: u64,
-    last: u64,
-    total: Option<u64>,
-}
-
-impl Range {
-    fn is_rest_from(&self, offset: u64) -> bool {
-        self.first == offset && self.total.is_none_or(|total| total - 1 == self.last)
-    }
-}
-
-/// `bytes first-last/total`, total `*` where unknown (RFC 9110, section 14.4).
-fn parse_range(text: &str) -> Option<Range> {
-    let number = |text: &str| match text.bytes().all(|b| b.is_ascii_digit()) {
-        true => text.parse::<u64>().ok(),
-        false => None,
-    };
-    let (unit, rest) = text.trim().split_once(' ')?;
-    let (bounds, total) = rest.split_once('/')?;
-    let (first, last) = bounds.split_once('-')?;
-    let (first, last) = (number(first)?, number(last)?);
-    let total = if total == "*" { None } else { Some(number(total)?) };
-    let sound = first <= last && last < u64::MAX && total.is_none_or(|total| last < total);
-    (unit.eq_ignore_ascii_case("bytes") && sound).then_some(Range { first, last, total })
 }
 
 /// The body, which must not end before its announced size.
@@ -251,35 +220,6 @@ mod tests {
         assert!((98..=100).contains(&wait), "{wait}");
         for bad in ["", "-1", "1.5", "soon", "+3", "6 Nov"] {
             assert_eq!(seconds(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn n18_parts_are_read_strictly() {
-        let range = parse_range("bytes 5-9/10").unwrap();
-        assert_eq!(range, Range { first: 5, last: 9, total: Some(10) });
-        assert!(range.is_rest_from(5) && !range.is_rest_from(4) && !range.is_rest_from(6));
-        assert!(!parse_range("bytes 5-8/10").unwrap().is_rest_from(5));
-        assert!(parse_range("bytes 5-9/*").unwrap().is_rest_from(5));
-        for bad in [
-            "",
-            "bytes",
-            "bytes */10",
-            "bytes 9-5/10",
-            "bytes 5-10/10",
-            "bytes 5-9/9",
-            "bytes -9/10",
-            "bytes 5-/10",
-            "items 5-9/10",
-            "bytes +5-9/10",
-            "bytes 5-9/",
-            "bytes 5-18446744073709551615/*",
-            "bytes 5-18446744073709551616/*",
-            "bytes 5-9/18446744073709551616",
-            "bytes=5-9/10",
-            "bytes 5-9,10-11/12",
-        ] {
-            assert_eq!(parse_range(bad), None, "{bad}");
         }
     }
 }

@@ -25,12 +25,11 @@ struct Place {
 
 type Places = Arc<Mutex<BTreeMap<String, Place>>>;
 
-fn first_of(range: &str) -> usize {
-    range
-        .strip_prefix("bytes=")
-        .and_then(|rest| rest.strip_suffix('-'))
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(usize::MAX)
+/// The first byte and the last one that a range names, of a file of this size.
+fn bounds_of(range: &str, size: usize) -> (usize, usize) {
+    let bounds = range.strip_prefix("bytes=").and_then(|rest| rest.split_once('-'));
+    let (first, last) = bounds.unwrap_or_default();
+    (first.parse().unwrap_or(usize::MAX), last.parse().unwrap_or(usize::MAX).min(size.saturating_sub(1)))
 }
 
 /// After the bytes that come, if they are not all: until the client goes.
@@ -53,12 +52,12 @@ fn usual(places: &Places, request: &Request, stream: &mut dyn Stream) -> bool {
         return stream.write_all(format!("HTTP/1.1 304 Same\r\nETag: {tag}\r\n\r\n").as_bytes()).is_ok();
     }
     let is_same = request.header("if-range").is_none_or(|version| version == tag);
-    let (head, body) = match request.header("range").filter(|_| is_same).map(first_of) {
+    let (head, body) = match request.header("range").filter(|_| is_same).map(|range| bounds_of(range, size)) {
         None => (format!("200 OK\r\nETag: {tag}\r\nContent-Length: {size}"), &bytes[..place.come]),
-        Some(first) if first < size => {
-            let (last, left) = (size - 1, size - first);
+        Some((first, last)) if first < size => {
+            let left = last - first + 1;
             let range = format!("Content-Range: bytes {first}-{last}/{size}");
-            (format!("206 Part\r\nETag: {tag}\r\nContent-Length: {left}\r\n{range}"), &bytes[first..])
+            (format!("206 Part\r\nETag: {tag}\r\nContent-Length: {left}\r\n{range}"), &bytes[first..=last])
         }
         Some(_) => ("416 No\r\nContent-Length: 0".to_owned(), &[][..]),
     };
