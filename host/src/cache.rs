@@ -205,6 +205,14 @@ pub(crate) fn remove_stale(folder: &Folder, prefix: &str) {
     }
 }
 
+/// A file without a name: on the cache's file system, or a [private](Unfinished::private) one where that is not written to.
+pub(crate) fn scratch(cache: Option<&Cache>) -> io::Result<File> {
+    match cache.map(|cache| unnamed(&cache.folder)) {
+        Some(Ok(file)) => Ok(file),
+        _ => Unfinished::private()?.into_file(),
+    }
+}
+
 fn begins_with(prefix: &str) -> impl Fn(&OsStr, &Stat) -> bool {
     move |name, _| name.as_encoded_bytes().starts_with(prefix.as_bytes())
 }

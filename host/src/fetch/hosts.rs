@@ -41,6 +41,17 @@ impl Hosts {
         }
     }
 
+    /// The same, where that needs no waiting.
+    pub(super) fn try_enter(self: &Arc<Self>, host: &str, most: usize) -> Option<Slot> {
+        let mut all = self.all();
+        let entry = all.entry(host.to_owned()).or_default();
+        if entry.busy >= most {
+            return None;
+        }
+        entry.busy += 1;
+        Some(Slot { hosts: self.clone(), host: host.to_owned() })
+    }
+
     /// Lets those look again whose transfer may not be wanted any more.
     pub(super) fn wake(&self) {
         // Whoever is about to wait has looked under this lock.
@@ -124,6 +135,7 @@ mod tests {
             for _ in 0..12 {
                 scope.spawn(|| {
                     let _slot = hosts.enter("a", 3, &wanted).unwrap();
+                    assert!(hosts.try_enter("a", 1).is_none());
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(10));
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -145,5 +157,6 @@ mod tests {
             assert!(waiting.join().unwrap());
         });
         assert!(hosts.enter("b", 1, &AtomicBool::new(false)).is_some(), "another host is free");
+        assert!(hosts.try_enter("a", 1).is_none() && hosts.try_enter("a", 2).is_some());
     }
 }

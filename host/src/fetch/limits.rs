@@ -25,6 +25,23 @@ pub const SLOWEST: Speed = Speed { least: 1 << 10, window: Duration::from_secs(3
 pub const TRANSFERS: usize = 8;
 /// Of these, from one host: what a small server can bear.
 pub const TRANSFERS_PER_HOST: usize = 4;
+/// A file of which more than this is missing comes from several places at once, where peers have it.
+pub const TOGETHER: u64 = 4 << 20;
+/// Places that give one file at once.
+pub const PARTNERS: usize = 8;
+/// Of these, places that are no peers: nobody's mirrors are all loaded for one file.
+pub const FAR_PARTNERS: usize = 1;
+/// What a partner is asked for at a time: what it gives in a second, but at least this ...
+pub const LEAST_PIECE: u64 = 1 << 20;
+/// ... and at most this.
+pub const LARGEST_PIECE: u64 = 4 << 20;
+/// How far ahead of what has been written bytes may come: what a killed run loses, and what the disk holds twice.
+pub const AHEAD: u64 = 32 << 20;
+/// Fewer bytes of a task are not worth a request of their own.
+pub const LEAST_SHARE: u64 = 128 << 10;
+/// How long a partner may take for the rest of its task before another one does it, where that has nothing
+/// else to do (N12).
+pub const PATIENCE_WITH_ONE: Duration = Duration::from_millis(500);
 /// Failures of a place after which it is not asked again (N12).
 pub const TRIES: u32 = 5;
 /// More bytes than there ever were, after which failures are counted anew: a network that

@@ -3,15 +3,21 @@
 //! No source is trusted. Each reader is bounded by the size that the index knows, hashed
 //! while it is written to a file that nobody else can open, given up where it is too slow,
 //! and left for the next place where it gives anything but the right bytes (M07, M14, M23).
-//! `places` decides whom to ask, `download` what becomes of the bytes, `limits` bounds both.
+//! `places` decides whom to ask, `download` what becomes of the bytes, `limits` bounds both. A large file
+//! that peers have comes from several places at once: `swarm`.
 
+mod ahead;
 mod download;
 mod hosts;
 mod index;
 pub mod limits;
 mod location;
+mod pace;
+mod partner;
+mod pieces;
 mod places;
 mod problem;
+mod swarm;
 mod transfer;
 
 use std::fs::File;
@@ -32,13 +38,14 @@ use hosts::Hosts;
 pub use index::FetchedIndex;
 pub(crate) use index::is_compressed;
 pub use limits::Limits;
-use limits::MAX_PACKAGE_SIZE;
+use limits::{MAX_PACKAGE_SIZE, TOGETHER};
 pub use location::{resolve_mirror, shown};
 /// A package file that is wanted; its mirrors are absolute ([`resolve_mirror`]).
 pub use packets_plugin_api::fetch::Artifact as Wanted;
-use places::{Answer, Places};
+use places::{Answer, Invited, Places};
 use problem::Problem;
 pub(crate) use problem::one_line;
+use swarm::{End, Swarm};
 use transfer::Written;
 
 /// An open package file that nobody else can change, not yet compared with what was expected.
@@ -115,6 +122,16 @@ pub fn local(mut file: File, name: impl Into<String>) -> Result<Fetched> {
     Ok(Fetched { file, size: written.size(), hashed: Some(written.digest()), source })
 }
 
+/// What came of asking.
+enum Came {
+    /// A file of this machine.
+    InFile(Fetched),
+    /// The rest of the download, most of all from this place.
+    Downloaded(usize),
+    /// Not all of it, or something wrong; whose fault it was is noted already.
+    NotAll,
+}
+
 /// Fetches from all its sources. Can be used from several threads at once.
 pub struct Fetcher<'a> {
     sources: Vec<Arc<dyn FetchSource>>,
@@ -179,12 +196,21 @@ impl<'a> Fetcher<'a> {
         }
         let mut places = Places::search(&self.sources, want, &self.limits, &self.hosts, self.events);
         while let Some(answer) = places.next(&download) {
-            let (place, source) = (answer.place, places.source_of(answer.place));
-            let outcome = self.receive(answer, &mut download, source.as_ref(), want);
+            let place = answer.place;
+            let outcome = match self.comes_together(&answer, &download, &places) {
+                true => self.receive_together(answer, &mut download, &mut places, want),
+                false => self.receive(answer, &mut download, &mut places, want),
+            };
             places.progressed(download.size());
             match outcome {
-                Ok(Some(fetched)) => return Ok(fetched),
-                Ok(None) => return self.finish(download, want, source.name()).context(named),
+                Ok(Came::InFile(fetched)) => return Ok(fetched),
+                Ok(Came::Downloaded(from)) => {
+                    for liar in download.liars().context(&named)? {
+                        places.lied(liar);
+                    }
+                    return self.finish(download, want, places.source_of(from).name()).context(named);
+                }
+                Ok(Came::NotAll) => {}
                 Err(Problem::Disk(error)) => return Err(error.within(named())),
                 Err(problem) => places.failed(place, problem),
             }
@@ -192,21 +218,61 @@ impl<'a> Fetcher<'a> {
         Err(places.into_error(named()))
     }
 
+    /// Whether it is large, and somebody can help.
+    fn comes_together(&self, answer: &Answer, download: &Download<'_>, places: &Places<'_>) -> bool {
+        let goes_on = answer.opened.file.is_none() && answer.offset == download.size() && !download.is_alone();
+        let missing = download.missing().map_or(0, |missing| missing.end.saturating_sub(missing.start));
+        goes_on && missing > TOGETHER && places.can_be_joined(answer.place)
+    }
+
+    /// What several places give, the one that answered among them.
+    fn receive_together(
+        &self,
+        answer: Answer,
+        download: &mut Download<'_>,
+        places: &mut Places<'_>,
+        want: &Wanted,
+    ) -> Result<Came, Problem> {
+        let Answer { place, mut opened, offset, slot, .. } = answer;
+        let mut progress = |bytes| self.events.event(&Event::FetchProgress { package: &want.package, bytes });
+        download.begin_at(&mut opened, offset, &mut progress)?;
+        let missing = download.missing().unwrap_or_default();
+        let first =
+            Invited { place, source: places.source_of(place).clone(), candidate: places.candidate(place), slot };
+        let swarm = Swarm::new(download, places, missing, &mut progress).map_err(Problem::disk)?;
+        if swarm.run(first, opened)? == End::Alone {
+            return Ok(Came::NotAll);
+        }
+        match (download.main_giver(), download.judge()) {
+            (from, Ok(())) => Ok(Came::Downloaded(from.unwrap_or(place))),
+            (_, Err((_, Problem::Disk(error)))) => Err(Problem::Disk(error)),
+            (_, Err((Some(alone), problem))) => {
+                places.failed(alone, problem);
+                Ok(Came::NotAll)
+            }
+            (_, Err((None, _))) => {
+                let problem = "what several places gave is not the right file, and all is fetched anew from one";
+                self.events.event(&Event::FetchRetry { package: &want.package, problem });
+                Ok(Came::NotAll)
+            }
+        }
+    }
+
     /// What a place gives: a file that is used where it lies, or bytes that complete the download.
     fn receive(
         &self,
         answer: Answer,
         download: &mut Download<'_>,
-        source: &dyn FetchSource,
+        places: &mut Places<'_>,
         want: &Wanted,
-    ) -> Result<Option<Fetched>, Problem> {
+    ) -> Result<Came, Problem> {
         let Answer { place, mut opened, offset, slowest, slot: _held } = answer;
         if let Some(file) = opened.file.take() {
-            return self.local_file(file, source, want).map(Some);
+            return self.local_file(file, places.source_of(place).as_ref(), want).map(Came::InFile);
         }
         let mut progress = |bytes| self.events.event(&Event::FetchProgress { package: &want.package, bytes });
         download.take(opened, offset, place, slowest, &mut progress)?;
-        Ok(None)
+        Ok(Came::Downloaded(place))
     }
 
     fn finish(&self, download: Download<'_>, want: &Wanted, source: &str) -> std::io::Result<Fetched> {

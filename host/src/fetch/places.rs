@@ -5,15 +5,20 @@
 //! fails is asked again after a pause, when all others have had their turn; one that
 //! is slow comes last. So one bad place costs little, whatever it does (N22).
 
-use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod asking;
+mod partners;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use packets_plugin_api::fetch::{Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+use packets_plugin_api::fetch::{Candidate, FetchError, FetchSource, Opened};
+
+pub(super) use asking::panicked;
+use asking::{find, in_thread};
+pub(super) use partners::Invited;
 
 use super::download::Download;
 use super::hosts::{Hosts, Slot, host_of};
@@ -87,6 +92,8 @@ pub(super) struct Places<'a> {
     race: u64,
     most_so_far: u64,
     last_progress: Instant,
+    /// Whether somebody has lied, and nobody knows who: then who is not near comes first.
+    in_doubt: bool,
 }
 
 impl<'a> Places<'a> {
@@ -126,6 +133,7 @@ impl<'a> Places<'a> {
             race: 0,
             most_so_far: 0,
             last_progress: now,
+            in_doubt: false,
         };
         // What is found already: where nobody else can have anything, the one place is asked without a thread.
         while let Ok(message) = places.receiver.try_recv() {
@@ -136,6 +144,7 @@ impl<'a> Places<'a> {
 
     /// The next place that answers; none when no place is left. Waits where it must.
     pub(super) fn next(&mut self, download: &Download<'_>) -> Option<Answer> {
+        self.in_doubt = download.is_apart();
         loop {
             if let Some(answer) = self.race(download) {
                 return Some(answer);
@@ -217,7 +226,8 @@ impl<'a> Places<'a> {
     /// Whether a near source may find something yet, or one of its places that are asked may answer.
     fn waits_for_near(&self, asked: &[usize]) -> bool {
         let searches = self.sources.iter().zip(&self.searched).any(|(source, is_over)| source.is_near() && !is_over);
-        (searches || asked.iter().any(|place| self.is_near(*place))) && Instant::now() < self.near_ends
+        let may_come = searches || asked.iter().any(|place| self.is_near(*place));
+        may_come && !self.in_doubt && Instant::now() < self.near_ends
     }
 
     fn all_searched(&self) -> bool {
@@ -235,9 +245,11 @@ impl<'a> Places<'a> {
 
     /// The place to ask next: of the host with the fewest faults, as the index orders them.
     fn best(&self, asked: &[usize], fits: impl Fn(&Place) -> bool) -> Option<usize> {
+        let is_far = |place: &Place| !self.sources[place.source].is_near();
+        let far_only = self.in_doubt && self.places.iter().any(|place| place.state == State::Ready && is_far(place));
         let ready = self.places.iter().enumerate().filter(|(_, place)| place.state == State::Ready && fits(place));
         ready
-            .filter(|(number, _)| !asked.contains(number))
+            .filter(|(number, place)| !asked.contains(number) && (!far_only || is_far(place)))
             .min_by_key(|(number, place)| (self.hosts.faults(&place.host), *number))
             .map(|(number, _)| number)
     }
@@ -253,7 +265,7 @@ impl<'a> Places<'a> {
         let (hosts, unwanted, into, race) = (self.hosts.clone(), unwanted.clone(), self.sender.clone(), self.race);
         let asking = move || {
             let Some(slot) = hosts.enter(&host, most, &unwanted) else { return };
-            let outcome = open(source.as_ref(), &candidate, offset);
+            let outcome = asking::open(source.as_ref(), &candidate, offset);
             if !unwanted.load(Ordering::SeqCst) {
                 let outcome = outcome.map(|(opened, offset)| (opened, offset, slot));
                 let _ = into.send(Message::Answered { race, place: number, outcome });
@@ -273,7 +285,7 @@ impl<'a> Places<'a> {
     }
 
     /// The speed below which another place is the better choice; the last one may be slower.
-    fn slowest_for(&self, place: usize) -> Speed {
+    pub(super) fn slowest_for(&self, place: usize) -> Speed {
         let Limits { unhurried, slowest, .. } = *self.limits;
         if self.others(place).any(|other| other == State::Ready) {
             return unhurried;
@@ -298,11 +310,18 @@ impl<'a> Places<'a> {
             self.events.event(&Event::FetchWaits { what: self.want.package.as_str(), pause });
             thread::sleep(pause);
         }
-        let now = Instant::now();
-        for place in self.places.iter_mut().filter(|place| time(place).is_some_and(|time| time <= now)) {
-            place.state = State::Ready;
-        }
+        self.wake();
         true
+    }
+
+    /// Makes those ready whose pause is over.
+    fn wake(&mut self) {
+        let now = Instant::now();
+        for place in &mut self.places {
+            if matches!(place.state, State::Later(time) if time <= now) {
+                place.state = State::Ready;
+            }
+        }
     }
 
     /// Makes the fastest of the slow ones ready.
@@ -417,46 +436,4 @@ impl<'a> Places<'a> {
 
 fn with(asked: &[usize], held: Option<usize>) -> Vec<usize> {
     asked.iter().copied().chain(held).collect()
-}
-
-/// The places of a source, at most [`MAX_CANDIDATES`], until `found` says false.
-fn find(source: &dyn FetchSource, want: &Wanted, found: &mut dyn FnMut(Candidate) -> bool) -> Result<(), FetchError> {
-    let mut count = 0;
-    let searching = || {
-        source.find(want, &mut |candidate| {
-            count += 1;
-            // Nor does a source that ignores the Break get more.
-            match count <= MAX_CANDIDATES && found(candidate) && count < MAX_CANDIDATES {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
-        })
-    };
-    catch_unwind(AssertUnwindSafe(searching)).unwrap_or_else(|_| Err(panicked()))
-}
-
-/// The place from this offset on, or from the beginning where it cannot start there; and which of both.
-fn open(source: &dyn FetchSource, from: &Candidate, offset: u64) -> Result<(Opened, u64), FetchError> {
-    let opening = || match source.open(from, offset) {
-        Err(error) if error.kind == FetchErrorKind::NoSuchRange && offset > 0 => Ok((source.open(from, 0)?, 0)),
-        opened => Ok((opened?, offset)),
-    };
-    catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| Err(panicked()))
-}
-
-fn panicked() -> FetchError {
-    FetchError::new(FetchErrorKind::Protocol, "the source panicked")
-}
-
-/// Runs what may take long, and is not waited for when another was faster. It ends by
-/// itself: whatever a source does comes back within bounded time. Where the machine has no
-/// thread to spare, it is waited for.
-fn in_thread(work: impl FnOnce() + Send + 'static) {
-    let work = Arc::new(Mutex::new(Some(work)));
-    let shared = work.clone();
-    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let run = move || take(&shared).into_iter().for_each(|work| work());
-    if thread::Builder::new().spawn(run).is_err() {
-        take(&work).into_iter().for_each(|work| work());
-    }
 }

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::limits::Speed;
 
 /// Bytes moved by one read.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
 /// Bytes between two reports of progress.
-const PROGRESS_STEP: u64 = 256 << 10;
+pub(super) const PROGRESS_STEP: u64 = 256 << 10;
 /// The same in time, where they come slowly.
 const PROGRESS_TIME: Duration = Duration::from_millis(100);
 /// Bytes at the front that tell what a file is.
@@ -44,7 +44,8 @@ impl Written {
         Ok(written)
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    /// These bytes have been written at its end.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.front.extend_from_slice(&bytes[..bytes.len().min(FRONT - self.front.len())]);
         self.size += bytes.len() as u64;
@@ -120,18 +121,23 @@ pub(super) fn copy(
 }
 
 /// The speed below which a place is given up (M07).
-struct Floor {
+pub(super) struct Floor {
     slowest: Speed,
     since: Instant,
     came: u64,
 }
 
 impl Floor {
-    fn new(slowest: Speed) -> Self {
+    pub(super) fn new(slowest: Speed) -> Self {
         Self { slowest, since: Instant::now(), came: 0 }
     }
 
-    fn passed(&mut self, bytes: u64) -> Result<(), Stopped> {
+    /// The same time, looked at with another bound.
+    pub(super) fn must_be(&mut self, slowest: Speed) {
+        self.slowest = slowest;
+    }
+
+    pub(super) fn passed(&mut self, bytes: u64) -> Result<(), Stopped> {
         self.came += bytes;
         let took = self.since.elapsed();
         if took < self.slowest.window {

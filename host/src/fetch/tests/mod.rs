@@ -2,6 +2,7 @@
 
 mod mirrors;
 mod resume;
+mod together;
 
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};

@@ -1,0 +1,329 @@
+//! A file that several places give at once.
+//!
+//! The one that answered first goes on giving what it gives; others get parts further on, each as much as it can give
+//! in a second, and whoever is free takes over a share of what a slower one still has. One thread, this one, decides
+//! and writes; each partner has one that asks and reads. What comes before its turn waits in [`Ahead`].
+//! Whether the bytes are right is seen when all are there, by [`Download`].
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use packets_plugin_api::fetch::Opened;
+
+use super::ahead::Ahead;
+use super::download::Download;
+use super::limits::{LEAST_PIECE, PARTNERS};
+use super::pace::Pace;
+use super::partner::{self, MESSAGE, Message, News, Task};
+use super::pieces::{Pieces, length_for, share_of};
+use super::places::{Invited, Places};
+use super::problem::Problem;
+use super::transfer::{Floor, PROGRESS_STEP};
+
+/// How often it is looked whether somebody is too slow, or can be invited.
+const TICK: Duration = Duration::from_millis(50);
+/// Messages that wait to be written.
+const QUEUE: usize = 8;
+
+/// How it ended, other than by our own disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// All bytes have come.
+    Whole,
+    /// Nobody gives any more.
+    Alone,
+}
+
+/// See the module.
+pub(super) struct Swarm<'s, 'd, 'p> {
+    download: &'s mut Download<'d>,
+    places: &'s mut Places<'p>,
+    progress: &'s mut dyn FnMut(u64),
+    told: u64,
+    size: u64,
+    pieces: Pieces,
+    ahead: Ahead,
+    /// All that ever took part, by their numbers.
+    partners: Vec<Partner>,
+    /// Places that do not come back while others are there.
+    dismissed: Vec<usize>,
+    sender: SyncSender<Message>,
+    receiver: Receiver<Message>,
+}
+
+struct Partner {
+    place: usize,
+    /// None where it takes no part any more.
+    tasks: Option<Sender<Task>>,
+    is_busy: bool,
+    /// Whether there was nothing for it to do.
+    is_idle: bool,
+    /// Where the task ends that it is at.
+    end: Arc<AtomicU64>,
+    /// How far it could go on without being asked again.
+    reach: u64,
+    pace: Pace,
+    floor: Floor,
+}
+
+impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
+    /// Of what is missing of a download whose size is known. `progress` hears now and then how many bytes there are.
+    pub(super) fn new(
+        download: &'s mut Download<'d>,
+        places: &'s mut Places<'p>,
+        missing: Range<u64>,
+        progress: &'s mut dyn FnMut(u64),
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        Ok(Self {
+            ahead: Ahead::new(download.scratch()?),
+            download,
+            places,
+            progress,
+            told: missing.start,
+            size: missing.end,
+            pieces: Pieces::of(missing),
+            partners: Vec::new(),
+            dismissed: Vec::new(),
+            sender,
+            receiver,
+        })
+    }
+
+    /// Beginning with one that gives all that is missing, until all has come or nobody gives any more.
+    ///
+    /// # Errors
+    /// Only those of our own disk.
+    pub(super) fn run(mut self, first: Invited, opened: Opened) -> Result<End, Problem> {
+        self.join(first, Some(opened));
+        let mut ticked = None;
+        loop {
+            if ticked.is_none_or(|ticked: Instant| ticked.elapsed() >= TICK) {
+                ticked = Some(Instant::now());
+                self.dismiss_the_slow();
+                self.invite();
+            }
+            self.employ();
+            if !self.partners.iter().any(|partner| partner.is_busy) || self.download.is_alone() {
+                return Ok(End::Alone);
+            }
+            if let Ok(message) = self.receiver.recv_timeout(TICK) {
+                self.hear(message)?;
+            }
+            if self.download.size() == self.size {
+                (self.progress)(self.size);
+                return Ok(End::Whole);
+            }
+        }
+    }
+
+    /// Lets others join as long as there is something to do.
+    fn invite(&mut self) {
+        while self.taking_part().count() < PARTNERS {
+            let taking_part: Vec<usize> = self.taking_part().map(|partner| partner.place).collect();
+            let Some(invited) = self.places.next_partner(&taking_part, &self.dismissed) else { return };
+            self.join(invited, None);
+        }
+    }
+
+    fn taking_part(&self) -> impl Iterator<Item = &Partner> {
+        self.partners.iter().filter(|partner| partner.tasks.is_some())
+    }
+
+    /// One more partner; with what it gives already, it is at work.
+    fn join(&mut self, invited: Invited, opened: Option<Opened>) {
+        let Invited { place, source, candidate, slot } = invited;
+        let (number, now) = (self.partners.len(), Instant::now());
+        let (tasks, to_do) = mpsc::channel();
+        let partner = partner::Partner { number, source, candidate, size: self.size, into: self.sender.clone(), slot };
+        if thread::Builder::new().name("fetch".to_owned()).spawn(move || partner.work(&to_do)).is_err() {
+            // No thread to spare: one place at a time needs none.
+            self.download.stay_alone();
+            return;
+        }
+        let floor = Floor::new(self.places.slowest_for(place));
+        self.partners.push(Partner {
+            place,
+            tasks: Some(tasks),
+            is_busy: false,
+            is_idle: false,
+            end: Arc::default(),
+            reach: 0,
+            pace: Pace::new(now),
+            floor,
+        });
+        if opened.is_some()
+            && let Some(range) = self.pieces.assign(number, LEAST_PIECE)
+        {
+            self.send(number, range, opened);
+        }
+    }
+
+    fn send(&mut self, number: usize, range: Range<u64>, opened: Option<Opened>) {
+        let slowest = self.places.slowest_for(self.partners[number].place);
+        let partner = &mut self.partners[number];
+        partner.pace.begin(Instant::now());
+        if std::mem::take(&mut partner.is_idle) {
+            partner.floor = Floor::new(slowest);
+        }
+        (partner.is_busy, partner.reach, partner.end) = (true, 0, Arc::new(AtomicU64::new(range.end)));
+        let task = Task { range, end: partner.end.clone(), opened };
+        if partner.tasks.as_ref().is_none_or(|tasks| tasks.send(task).is_err()) {
+            self.leave(number);
+        }
+    }
+
+    /// Gives those something to do that have nothing.
+    fn employ(&mut self) {
+        let now = Instant::now();
+        for number in 0..self.partners.len() {
+            let partner = &self.partners[number];
+            if partner.tasks.is_none() || partner.is_busy {
+                continue;
+            }
+            let most = length_for(partner.pace.speed(now));
+            let task = self.pieces.task(number).or_else(|| self.pieces.assign(number, most));
+            match task.or_else(|| self.take_over(number, now)) {
+                Some(range) => self.send(number, range, None),
+                None => self.partners[number].is_idle = true,
+            }
+        }
+    }
+
+    /// A share of what that one has to give yet who would be the last to be ready.
+    fn take_over(&mut self, number: usize, now: Instant) -> Option<Range<u64>> {
+        let speed = |of: usize| self.partners[of].pace.speed(now);
+        let time = |left: u64, of: usize| left as f64 / speed(of).unwrap_or(f64::MAX).max(f64::MIN_POSITIVE);
+        let shares = self.pieces.tasks().map(|(of, task)| {
+            let left = task.end - task.start;
+            (of, left, share_of(left, speed(of), speed(number)))
+        });
+        let worth = shares.filter(|(_, _, share)| *share > 0);
+        let (of, left, share) = worth.max_by(|one, other| time(one.1, one.0).total_cmp(&time(other.1, other.0)))?;
+        let range = self.pieces.share(of, number, share)?;
+        self.partners[of].end.store(range.start, Ordering::SeqCst);
+        if share == left {
+            let (place, is_silent) = (self.partners[of].place, self.partners[of].pace.is_silent());
+            self.dismissed.push(place);
+            self.leave(of);
+            if is_silent {
+                self.places.was_silent(place);
+            }
+        }
+        Some(range)
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), Problem> {
+        let Message { partner: number, news } = message;
+        let partner = &mut self.partners[number];
+        if partner.tasks.is_none() {
+            return Ok(());
+        }
+        match news {
+            News::Opened(reach) => partner.reach = reach,
+            News::Bytes(bytes) => return self.came(number, &bytes),
+            News::Done => partner.is_busy = false,
+            News::NoParts => {
+                self.dismissed.push(partner.place);
+                if number == 0 {
+                    // It would have to begin anew, which it may where it is alone.
+                    self.download.stay_alone();
+                }
+                self.leave(number);
+            }
+            News::Failed(problem) => self.failed(number, problem),
+        }
+        Ok(())
+    }
+
+    /// Bytes came: written where they belong, or kept until it is their turn.
+    fn came(&mut self, number: usize, bytes: &[u8]) -> Result<(), Problem> {
+        let Some(task) = self.pieces.task(number) else { return Ok(()) };
+        let accepted = self.pieces.came(number, bytes.len() as u64);
+        let bytes = usize::try_from(accepted).ok().and_then(|accepted| bytes.get(..accepted)).unwrap_or_default();
+        let partner = &mut self.partners[number];
+        partner.pace.came(accepted);
+        // Whether it is too slow is looked at with every tick.
+        let _ = partner.floor.passed(accepted);
+        let place = partner.place;
+        if task.start == self.download.size() {
+            self.download.append(bytes, place)?;
+            self.write_what_waits()?;
+        } else if self.ahead.put(task.start, bytes, place).is_err() {
+            // Where there is no room for both files there may be for one.
+            self.download.stay_alone();
+        }
+        self.pieces.written(self.download.size());
+        self.go_on(number);
+        let all = self.download.size() + self.ahead.size();
+        if all.saturating_sub(self.told) >= PROGRESS_STEP {
+            self.told = all;
+            (self.progress)(all);
+        }
+        Ok(())
+    }
+
+    fn write_what_waits(&mut self) -> Result<(), Problem> {
+        if self.ahead.size() == 0 {
+            return Ok(());
+        }
+        let mut room = vec![0; MESSAGE];
+        while let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room).map_err(Problem::disk)? {
+            self.download.append(&room[..length], giver)?;
+        }
+        Ok(())
+    }
+
+    /// One whose place gives more than it was asked for need not be asked again, as long as what it gives waits.
+    fn go_on(&mut self, number: usize) {
+        let Some(task) = self.pieces.task(number) else { return };
+        let partner = &self.partners[number];
+        let more = partner.reach.saturating_sub(task.end).min(LEAST_PIECE);
+        if more > 0
+            && task.end - task.start < LEAST_PIECE
+            && let Some(end) = self.pieces.extend(number, more)
+        {
+            partner.end.store(end, Ordering::SeqCst);
+        }
+    }
+
+    fn dismiss_the_slow(&mut self) {
+        self.places.progressed(self.download.size());
+        for number in 0..self.partners.len() {
+            if self.partners[number].tasks.is_none() || !self.partners[number].is_busy {
+                continue;
+            }
+            let slowest = self.places.slowest_for(self.partners[number].place);
+            let floor = &mut self.partners[number].floor;
+            floor.must_be(slowest);
+            if let Err(stopped) = floor.passed(0) {
+                self.failed(number, stopped.into());
+            }
+        }
+    }
+
+    fn failed(&mut self, number: usize, problem: Problem) {
+        self.leave(number);
+        self.places.failed(self.partners[number].place, problem);
+    }
+
+    /// It takes no part any more; what it was to give waits.
+    fn leave(&mut self, number: usize) {
+        self.pieces.give_back(number);
+        let partner = &mut self.partners[number];
+        partner.end.store(0, Ordering::SeqCst);
+        (partner.tasks, partner.is_busy) = (None, false);
+    }
+}
+
+impl Drop for Swarm<'_, '_, '_> {
+    fn drop(&mut self) {
+        for number in 0..self.partners.len() {
+            self.leave(number);
+        }
+    }
+}
