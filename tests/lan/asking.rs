@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
+use packets_tests::peer::says_yes;
 use packets_tests::{Lan, Reply, Server};
 
 use super::*;
@@ -61,21 +62,8 @@ fn nobody_there_costs_nothing_after_a_while() {
 
 /// A peer that answers every question of version 2 with yes, and then does this with the connection.
 fn peer(lan: &Lan, number: u8, serve: impl Fn(&mut std::net::TcpStream) + Send + 'static) {
-    let (questions, files) =
-        lan.on(number, || (UdpSocket::bind("0.0.0.0:1333").unwrap(), TcpListener::bind("0.0.0.0:9123").unwrap()));
-    std::thread::spawn(move || {
-        let mut buffer = [0; 2048];
-        while let Ok((length, from)) = questions.recv_from(&mut buffer) {
-            if buffer.starts_with(b"P2?") && length > 20 {
-                let mut answer = b"P2!".to_vec();
-                answer.extend(&buffer[3..19]);
-                answer.extend([7; 8]);
-                answer.extend(9123_u16.to_be_bytes());
-                answer.extend(vec![0x80; usize::from(buffer[19]).div_ceil(8)]);
-                let _ = questions.send_to(&answer, from);
-            }
-        }
-    });
+    says_yes(lan, number);
+    let files = lan.on(number, || TcpListener::bind("0.0.0.0:9123").unwrap());
     std::thread::spawn(move || {
         for mut stream in files.incoming().flatten() {
             let mut request = [0; 1024];

@@ -3,6 +3,7 @@
 
 mod asking;
 mod serving;
+mod together;
 mod version1;
 
 use std::fs;

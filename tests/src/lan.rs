@@ -56,6 +56,18 @@ impl Lan {
         Ipv4Addr::new(10, 77, 0, number)
     }
 
+    /// What a host sends goes no faster than so many Mbit a second; false where the machine cannot do that.
+    pub fn limit(&self, number: u8, megabits: u32) -> bool {
+        let (space, rate) = (self.space(number), format!("{megabits}mbit"));
+        let words = ["-n", &space, "qdisc", "add", "dev", "eth0", "root", "tbf"];
+        let bounds = ["rate", &rate, "burst", "128kb", "latency", "200ms"];
+        let done = on_path("tc").is_some() && run("tc", &[&words[..], &bounds].concat());
+        if !done {
+            skip("a link that is limited needs the program tc and a kernel that shapes");
+        }
+        done
+    }
+
     /// The words that run what follows them on a host.
     pub fn words(&self, number: u8) -> Vec<String> {
         let ip = on_path("ip").unwrap().display().to_string();
@@ -82,7 +94,11 @@ impl Drop for Lan {
 }
 
 fn ip(words: &[&str]) -> bool {
-    let mut command = Command::new("ip");
+    run("ip", words)
+}
+
+fn run(program: &str, words: &[&str]) -> bool {
+    let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

@@ -13,6 +13,7 @@ pub mod fuzz;
 mod lan;
 mod output;
 mod package;
+pub mod peer;
 mod program;
 mod random;
 mod real_server;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -98,7 +98,12 @@ impl Default for Server {
 impl Server {
     /// On a free port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// On a free port of this address.
+    pub fn start_at(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let server = Self { address: listener.local_addr().unwrap(), replies: Arc::default(), asked: Arc::default() };
         let shared = server.clone();
         std::thread::spawn(move || {

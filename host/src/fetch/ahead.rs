@@ -16,12 +16,13 @@ pub(super) struct Ahead {
     file: File,
     /// In order, with who gave them.
     held: Vec<(Range<u64>, usize)>,
+    was_used: bool,
 }
 
 impl Ahead {
     /// In this file, whose content counts no more.
     pub(super) fn new(file: File) -> Self {
-        Self { file, held: Vec::new() }
+        Self { file, held: Vec::new(), was_used: false }
     }
 
     /// How many bytes there are.
@@ -29,8 +30,14 @@ impl Ahead {
         self.held.iter().map(|(range, _)| range.end - range.start).sum()
     }
 
+    /// Whether it takes room on the disk.
+    pub(super) fn was_used(&self) -> bool {
+        self.was_used
+    }
+
     /// Keeps bytes that nobody has given before, less than [`AHEAD`] before the first that is held or missing.
     pub(super) fn put(&mut self, offset: u64, bytes: &[u8], giver: usize) -> io::Result<()> {
+        self.was_used = true;
         let range = offset..offset + bytes.len() as u64;
         for part in within_bounds(&range) {
             let at = usize::try_from(part.start - offset).map_err(io::Error::other)?;

@@ -175,16 +175,12 @@ impl<'a> Download<'a> {
     }
 
     /// Takes bytes of a place at its end, of those that are [missing](Self::missing).
-    pub(super) fn append(&mut self, bytes: &[u8], place: usize) -> Result<(), Problem> {
+    pub(super) fn append(&mut self, bytes: &[u8], place: usize) -> io::Result<()> {
         let end = self.written.size();
-        match self.file().and_then(|file| file.write_all_at(bytes, end)) {
-            Ok(()) => {
-                self.written.add(bytes);
-                self.note(place);
-                Ok(())
-            }
-            Err(error) => Err(self.full(error)),
-        }
+        self.file()?.write_all_at(bytes, end)?;
+        self.written.add(bytes);
+        self.note(place);
+        Ok(())
     }
 
     /// What was written last is this place's.

@@ -5,6 +5,7 @@
 //! and writes; each partner has one that asks and reads. What comes before its turn waits in [`Ahead`].
 //! Whether the bytes are right is seen when all are there, by [`Download`].
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,7 +78,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         places: &'s mut Places<'p>,
         missing: Range<u64>,
         progress: &'s mut dyn FnMut(u64),
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         Ok(Self {
             ahead: Ahead::new(download.scratch()?),
@@ -251,11 +252,11 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let _ = partner.floor.passed(accepted);
         let place = partner.place;
         if task.start == self.download.size() {
-            self.download.append(bytes, place)?;
-            self.write_what_waits()?;
-        } else if self.ahead.put(task.start, bytes, place).is_err() {
-            // Where there is no room for both files there may be for one.
-            self.download.stay_alone();
+            if let Err(error) = self.download.append(bytes, place).and_then(|()| self.write_what_waits()) {
+                return self.no_room(error);
+            }
+        } else if let Err(error) = self.ahead.put(task.start, bytes, place) {
+            return self.no_room(error);
         }
         self.pieces.written(self.download.size());
         self.go_on(number);
@@ -267,14 +268,23 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         Ok(())
     }
 
-    fn write_what_waits(&mut self) -> Result<(), Problem> {
+    fn write_what_waits(&mut self) -> io::Result<()> {
         if self.ahead.size() == 0 {
             return Ok(());
         }
         let mut room = vec![0; MESSAGE];
-        while let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room).map_err(Problem::disk)? {
+        while let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room)? {
             self.download.append(&room[..length], giver)?;
         }
+        Ok(())
+    }
+
+    /// Where there is none for both files there may be for one.
+    fn no_room(&mut self, error: io::Error) -> Result<(), Problem> {
+        if !self.ahead.was_used() {
+            return Err(Problem::disk(error));
+        }
+        self.download.stay_alone();
         Ok(())
     }
 
