@@ -58,6 +58,8 @@ pub(super) struct Swarm<'s, 'd, 'p> {
 
 struct Partner {
     place: usize,
+    /// Bytes.
+    given: u64,
     /// None where it takes no part any more.
     tasks: Option<Sender<Task>>,
     is_busy: bool,
@@ -149,6 +151,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let floor = Floor::new(self.places.slowest_for(place));
         self.partners.push(Partner {
             place,
+            given: 0,
             tasks: Some(tasks),
             is_busy: false,
             is_idle: false,
@@ -247,7 +250,9 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let accepted = self.pieces.came(number, bytes.len() as u64);
         let bytes = usize::try_from(accepted).ok().and_then(|accepted| bytes.get(..accepted)).unwrap_or_default();
         let partner = &mut self.partners[number];
+        partner.given += accepted;
         partner.pace.came(accepted);
+        self.places.went_on();
         // Whether it is too slow is looked at with every tick.
         let _ = partner.floor.passed(accepted);
         let place = partner.place;
@@ -302,7 +307,6 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
     }
 
     fn dismiss_the_slow(&mut self) {
-        self.places.progressed(self.download.size());
         for number in 0..self.partners.len() {
             if self.partners[number].tasks.is_none() || !self.partners[number].is_busy {
                 continue;
@@ -318,7 +322,9 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
 
     fn failed(&mut self, number: usize, problem: Problem) {
         self.leave(number);
-        self.places.failed(self.partners[number].place, problem);
+        let Partner { place, given, .. } = self.partners[number];
+        self.places.gave(place, given);
+        self.places.failed(place, problem);
     }
 
     /// It takes no part any more; what it was to give waits.

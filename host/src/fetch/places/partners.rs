@@ -1,6 +1,7 @@
 //! Who gives a file together with others: peers that have it, and beside them one place that is none.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use packets_plugin_api::fetch::{Candidate, FetchSource};
 
@@ -42,7 +43,8 @@ impl Places<'_> {
         };
         let mut fitting: Vec<usize> =
             (0..self.places.len()).filter(|place| fits(*place, &self.places[*place])).collect();
-        fitting.sort_by_key(|place| self.hosts.faults(&self.places[*place].host));
+        // Many peers do not take the seat of the one that is none.
+        fitting.sort_by_key(|place| (self.is_near(*place), self.hosts.faults(&self.places[*place].host)));
         fitting.into_iter().find_map(|number| {
             let place = &self.places[number];
             let slot = self.hosts.try_enter(&place.host, self.limits.per_host)?;
@@ -54,6 +56,19 @@ impl Places<'_> {
     /// What the place answered when it was asked last.
     pub(in crate::fetch) fn candidate(&self, place: usize) -> Candidate {
         self.places[place].candidate.clone()
+    }
+
+    /// It has given so many bytes since it joined: after some progress of its own its failures count anew. That of
+    /// others does not help one that fails again and again.
+    pub(in crate::fetch) fn gave(&mut self, place: usize, bytes: u64) {
+        if bytes >= self.limits.progress {
+            self.places[place].failures = 0;
+        }
+    }
+
+    /// More bytes have come.
+    pub(in crate::fetch) fn went_on(&mut self) {
+        self.last_progress = Instant::now();
     }
 
     /// It said nothing while others worked: from now on they are asked before it.

@@ -310,6 +310,16 @@ fn what_one_did_not_give_others_give() {
 }
 
 #[test]
+fn n12_one_that_fails_again_and_again_is_asked_a_few_times() {
+    let gone = Manner { dies_after: Some(0), ..Manner::default() };
+    let tried = Tried::of(24 * MIB, &[at(4 * MIB), at(4 * MIB)], &[gone]);
+    tried.is_right();
+    // As a rule in the race too, and then in this file's swarm.
+    let (told, tries) = (tried.told().len(), tried.bench.limits.tries as usize);
+    assert!((1..=tries).contains(&told), "{told}");
+}
+
+#[test]
 fn n18_one_that_gives_no_parts_is_left_out_or_is_alone() {
     let whole_only = Manner { has_no_parts: true, ..at(8 * MIB) };
     for (peers, mirror) in [
