@@ -1,7 +1,9 @@
 //! Large files, which several peers and the mirror give at once.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use packets_tests::peer::{Manner, Peer};
 use packets_tests::{Lan, Output, Reply, Server};
 
@@ -154,20 +156,28 @@ fn n22_where_all_peers_lie_the_mirror_wins() {
     }
 }
 
-#[test]
-fn n10_c29_killed_midway_it_goes_on_where_it_was() {
-    let Some(world) = World::of(&[Manner::Gives(16), Manner::Gives(16), Manner::Gives(16)], the_file) else { return };
+/// Peers that take their time, and how much has come when the asker gets this signal after a while.
+fn interrupted(signal: Signal) -> Option<(World, u64, ExitStatus)> {
+    let world = World::of(&[Manner::Gives(16), Manner::Gives(16), Manner::Gives(16)], the_file)?;
     let mut command = world.asker.command();
     command.args(["--root", world.asker.root().to_str().unwrap(), "--yes", "install", "thing"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let place = world.asker.at(&format!("var/cache/packets/.partial-{}", world.published.digest()));
     let length = || fs::metadata(&place).map_or(0, |metadata| metadata.len());
     wait_until(|| length() > 4 * MIB);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+    let begun = Instant::now();
+    let status = child.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     let came = length();
-    assert!(came < world.size(), "killed in the middle");
+    assert!(came < world.size(), "in the middle");
     assert!(fs::read(&place).unwrap() == world.published.bytes[..usize::try_from(came).unwrap()], "without a hole");
+    Some((world, came, status))
+}
+
+#[test]
+fn n10_c29_killed_midway_it_goes_on_where_it_was() {
+    let Some((world, came, _)) = interrupted(Signal::SIGKILL) else { return };
     let before = world.mirror.requests().len();
     let output = world.installs();
     assert!(!output.stderr.contains("10.77"), "{output}");
@@ -176,6 +186,14 @@ fn n10_c29_killed_midway_it_goes_on_where_it_was() {
     let ranges: Vec<&str> = later.iter().filter_map(|asked| asked.range.as_deref()).collect();
     assert!(ranges.iter().all(|range| first(range) >= came), "only the rest: {ranges:?}, {came} were there");
     assert!(later.iter().all(|asked| asked.range.is_some()), "{later:?}");
+}
+
+#[test]
+fn c29_interrupted_midway_it_ends_at_once() {
+    let Some((world, _, status)) = interrupted(Signal::SIGINT) else { return };
+    assert_eq!(status.code(), Some(130), "{status:?}");
+    assert!(!world.asker.exists("usr/bin/thing"));
+    world.installs();
 }
 
 #[test]

@@ -231,17 +231,22 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             News::Opened(reach) => partner.reach = reach,
             News::Bytes(bytes) => return self.came(number, &bytes),
             News::Done => partner.is_busy = false,
-            News::NoParts => {
-                self.dismissed.push(partner.place);
-                if number == 0 {
-                    // It would have to begin anew, which it may where it is alone.
-                    self.download.stay_alone();
-                }
-                self.leave(number);
-            }
+            News::NoParts => self.gives_no_parts(number),
             News::Failed(problem) => self.failed(number, problem),
         }
         Ok(())
+    }
+
+    /// It can only begin anew. The one that answered first does that, alone, where the others are slower together.
+    fn gives_no_parts(&mut self, number: usize) {
+        let now = Instant::now();
+        let speed = |partner: &Partner| partner.pace.speed(now).unwrap_or_default();
+        let its = speed(&self.partners[number]);
+        self.leave(number);
+        self.dismissed.push(self.partners[number].place);
+        if number == 0 && self.taking_part().map(speed).sum::<f64>() < its {
+            self.download.stay_alone();
+        }
     }
 
     /// Bytes came: written where they belong, or kept until it is their turn.

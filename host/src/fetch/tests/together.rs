@@ -335,6 +335,16 @@ fn n18_one_that_gives_no_parts_is_left_out_or_is_alone() {
 }
 
 #[test]
+fn n18_a_fast_one_that_gives_no_parts_is_not_given_up_for_a_slow_one() {
+    let whole_only = Manner { has_no_parts: true, ..at(16 * MIB) };
+    let tried = Tried::of(16 * MIB, &[whole_only], &[at(MIB)]);
+    tried.is_right();
+    assert!(tried.took < Duration::from_secs(4), "{:?}", tried.took);
+    let first = tried.peers.giver(0).opened.load(Ordering::SeqCst);
+    assert!(first <= 4, "it is not asked again and again: {first}");
+}
+
+#[test]
 fn places_that_give_more_than_they_are_asked_for_are_used_as_they_are() {
     let generous = Manner { gives_more: true, ..at(6 * MIB) };
     let tried = Tried::of(16 * MIB, &vec![generous.clone(); 3], &[generous]);
