@@ -1,8 +1,8 @@
 //! The contracts between the host of Packets and its plugins.
 //!
-//! Four kinds of plugin exist: a [`fetch::FetchSource`] gets bytes, a [`share::Sharer`] gives them, a
-//! [`storage::Storage`] remembers what is installed, a [`hook::HookRunner`]
-//! runs the scripts of packages. This crate holds their traits, the data that
+//! Five kinds of plugin exist: a [`fetch::FetchSource`] gets bytes, a [`share::Sharer`] gives them, a
+//! [`publish::Publisher`] puts them where others get them, a [`storage::Storage`] remembers what is
+//! installed, a [`hook::HookRunner`] runs the scripts of packages. This crate holds their traits, the data that
 //! crosses them, and nothing that acts: no I/O, no database, no network, no
 //! printing.
 //!
@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod hook;
 pub mod ident;
 pub mod native;
+pub mod publish;
 pub mod registry;
 pub mod relpath;
 pub mod requirement;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::fetch::FetchSource;
 use crate::hook::{HookLimits, HookRunner};
+use crate::native::Settings;
+use crate::publish::Publisher;
 use crate::share::Sharer;
 use crate::storage::StorageFormat;
 
@@ -18,6 +20,8 @@ pub type FetchFactory = fn(&FetchSettings) -> Arc<dyn FetchSource>;
 pub type HookFactory = fn(&HookLimits) -> Arc<dyn HookRunner>;
 /// Makes what shares package files with others.
 pub type ShareFactory = fn() -> Arc<dyn Sharer>;
+/// Makes what publishes package files, of the tables that a config has for it; an error is a sentence.
+pub type PublishFactory = fn(&Settings) -> Result<Arc<dyn Publisher>, String>;
 /// Makes a storage format.
 pub type StorageFactory = fn() -> Arc<dyn StorageFormat>;
 
@@ -56,6 +60,7 @@ pub struct Registry {
     hooks: BTreeMap<&'static str, HookFactory>,
     storage: BTreeMap<&'static str, StorageFactory>,
     share: BTreeMap<&'static str, ShareFactory>,
+    publish: BTreeMap<&'static str, PublishFactory>,
 }
 
 /// A second use of a name.
@@ -113,6 +118,14 @@ impl Registry {
         insert(&mut self.share, "way to share", name, factory)
     }
 
+    /// Adds a way to publish package files.
+    ///
+    /// # Errors
+    /// [`DuplicateName`].
+    pub fn add_publish(&mut self, name: &'static str, factory: PublishFactory) -> Result<(), DuplicateName> {
+        insert(&mut self.publish, "way to publish", name, factory)
+    }
+
     /// Adds a storage format.
     ///
     /// # Errors
@@ -141,6 +154,11 @@ impl Registry {
         self.share.get(name).copied()
     }
 
+    /// The factory of the way to publish of this name.
+    pub fn publish(&self, name: &str) -> Option<PublishFactory> {
+        self.publish.get(name).copied()
+    }
+
     /// The factory of the storage format of this name.
     pub fn storage(&self, name: &str) -> Option<StorageFactory> {
         self.storage.get(name).copied()
@@ -154,6 +172,7 @@ impl fmt::Debug for Registry {
             .field("hooks", &self.hooks.keys())
             .field("storage", &self.storage.keys())
             .field("share", &self.share.keys())
+            .field("publish", &self.publish.keys())
             .finish()
     }
 }

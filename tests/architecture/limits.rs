@@ -190,6 +190,8 @@ const MET: [(&str, &[Row]); 13] = [
             ("MAX_LOCATION", &["names_and_hosts_up_to_a_bound"]),
             ("MAX_NAME", &["names_and_hosts_up_to_a_bound"]),
             ("MAX_ANSWER", &["n16_answers_of_token_servers_up_to_a_bound"]),
+            ("SLOWEST_UPLOAD", &["n12_the_time_of_an_upload_grows_with_its_size"]),
+            ("MAX_TAG", &["tags_are_what_registries_take"]),
             ("MAX_TOKENS", &["tokens_are_kept_of_so_many_repositories"]),
         ],
     ),

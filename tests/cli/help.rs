@@ -2,7 +2,8 @@
 
 use packets_tests::TestEnvironment;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
+    "push",
     "completions",
     "manual",
     "config",
@@ -80,6 +81,7 @@ Commands:
   config       Show, check or change the config
   pack         Make a package file from a folder; the same folder always gives the same bytes
   index        Make the index of a folder of package files; v1 can read it too
+  push         Publish a folder of package files and their index in a registry of images
   hook         Work with the hooks of packages
   serve        Share the fetched packages with other machines on the local network
   plugin       Work with places to fetch from that are loaded from files

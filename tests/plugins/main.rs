@@ -5,6 +5,7 @@ mod bad;
 mod examples;
 mod files;
 mod oci;
+mod push;
 
 use std::fs;
 use std::path::{Path, PathBuf};

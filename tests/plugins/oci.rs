@@ -22,7 +22,7 @@ fn library(scene: &Scene) -> PathBuf {
 }
 
 /// A root with the plugin, whose tables of the config have these lines.
-fn scene(config: &str, secrets: &str) -> Scene {
+pub(super) fn scene(config: &str, secrets: &str) -> Scene {
     let scene = Scene::with(PathBuf::new());
     scene.add(&library(&scene)).ok();
     let more = format!("\n[Plugins.oci.config]\n{config}\n[Plugins.oci.secrets]\n{secrets}\n");
@@ -48,7 +48,12 @@ fn indexed(scene: &Scene, package: &Package) -> (PathBuf, PathBuf) {
 }
 
 fn of(registry: &Registry) -> String {
-    format!("registry = \"localhost:{}\"\nrepository = \"{}\"\nplain = true", registry.port(), Registry::REPOSITORY)
+    at(registry.port())
+}
+
+/// The lines of a config for the registry at this port.
+pub(super) fn at(port: u16) -> String {
+    format!("registry = \"localhost:{port}\"\nrepository = \"{}\"\nplain = true", Registry::REPOSITORY)
 }
 
 #[test]

@@ -72,11 +72,16 @@ impl RealServer {
     /// Docker's registry of images, where the machine has it: with what is in `blobs`, these further lines of its
     /// configuration, and these of its part `http`.
     pub fn registry(blobs: &Path, lines: &str, http: &str) -> Option<Self> {
+        Self::registry_with(blobs, "", lines, http)
+    }
+
+    /// The same, with this of its part `storage` too.
+    pub(crate) fn registry_with(blobs: &Path, storage: &str, lines: &str, http: &str) -> Option<Self> {
         let program = program("docker-registry")?;
         Self::start("", |port, home| {
             let config = home.join("config.yml");
             let text = format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {blobs:?}}}}}\n{lines}\n\
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {blobs:?}}}{storage}}}\n{lines}\n\
                  http:\n  addr: 127.0.0.1:{port}\n{http}\n"
             );
             fs::write(&config, text).unwrap();

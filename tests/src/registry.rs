@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -45,6 +45,7 @@ impl Registry {
     }
 
     fn with(home: TempDir, lines: &str, authorization: &'static str) -> Option<Self> {
+        fs::create_dir(home.path().join("blobs")).unwrap();
         let server = RealServer::registry(&home.path().join("blobs"), lines, "")?;
         Some(Self { server, authorization, home })
     }
@@ -53,6 +54,22 @@ impl Registry {
     pub fn with_tls(&self, certificate: &Path, key: &Path) -> Option<RealServer> {
         let http = format!("  tls: {{certificate: {certificate:?}, key: {key:?}}}");
         RealServer::registry(&self.home.path().join("blobs"), "", &http)
+    }
+
+    /// The folder of everything that it holds.
+    pub fn blobs(&self) -> PathBuf {
+        self.home.path().join("blobs")
+    }
+
+    /// A second one with the same files, which takes none.
+    pub fn read_only(&self) -> Option<RealServer> {
+        RealServer::registry_with(&self.blobs(), ", maintenance: {readonly: {enabled: true}}", "", "")
+    }
+
+    /// The manifest of a tag; none where there is none.
+    pub fn manifest(&self, tag: &str) -> Option<serde_json::Value> {
+        let (status, _, body) = self.ask("GET", &format!("/v2/{}/manifests/{tag}", Self::REPOSITORY), "", b"");
+        (status == 200).then(|| serde_json::from_slice(&body).unwrap())
     }
 
     /// Its port on 127.0.0.1.
@@ -65,7 +82,7 @@ impl Registry {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
         let (size, login) = (body.len(), self.authorization);
         let head = format!(
-            "{method} {target} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n{login}\r\n",
+            "{method} {target} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nContent-Type: {kind}\r\nAccept: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: {size}\r\n{login}\r\n",
             self.port()
         );
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();

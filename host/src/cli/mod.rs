@@ -16,6 +16,7 @@ mod mark;
 mod owns;
 mod pack;
 mod plugin;
+mod push;
 mod recover;
 mod relocate;
 mod remove;
@@ -119,6 +120,7 @@ enum Command {
     Config(config::Config),
     Pack(pack::Pack),
     Index(index::Index),
+    Push(push::Push),
     Hook(hook::Hook),
     Serve(serve::Serve),
     Plugin(plugin::Plugin),
@@ -235,6 +237,7 @@ fn run(command: Command, options: &Options, output: &Output) -> Result<ExitCode>
         Command::Config(args) => args.run(options, output),
         Command::Pack(args) => args.run(options, output),
         Command::Index(args) => args.run(options, output),
+        Command::Push(args) => args.run(options, output),
         Command::Hook(args) => args.run(options, output),
         Command::Serve(args) => args.run(options, output),
         Command::Plugin(args) => args.run(options, output),

@@ -27,12 +27,11 @@ pub fn resolve_mirror(index: &str, mirror: &str) -> Result<String> {
     if mirror.is_empty() || mirror.len() > MAX_MIRROR || mirror.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(failed(format!("a mirror has 1 to {MAX_MIRROR} bytes without spaces and control characters")));
     }
-    let is_local = index.starts_with('/');
-    let base = match is_local {
-        true => file_url(index).ok_or_else(|| failed("the index's path is no URL".to_owned()))?,
-        false => Url::parse(index).map_err(|error| failed(format!("the index's location is no URL: {error}")))?,
+    let base = match index.starts_with('/') {
+        true => file_url(index).ok_or_else(|| "the index's path is no URL".to_owned()),
+        false => Url::parse(index).map_err(|error| format!("the index's location is no URL: {error}")),
     };
-    let is_local = base.scheme() == "file";
+    let is_local = base.as_ref().is_ok_and(|base| base.scheme() == "file");
     match Url::parse(mirror) {
         Ok(url) if url.scheme() == "file" && !is_local => {
             Err(failed("an index from the network cannot name files of this machine".to_owned()))
@@ -40,7 +39,7 @@ pub fn resolve_mirror(index: &str, mirror: &str) -> Result<String> {
         Ok(_) => Ok(mirror.to_owned()),
         Err(url::ParseError::RelativeUrlWithoutBase) if is_local && mirror.starts_with('/') => Ok(mirror.to_owned()),
         Err(url::ParseError::RelativeUrlWithoutBase) => {
-            base.join(mirror).map(String::from).map_err(|error| failed(error.to_string()))
+            base.map_err(failed)?.join(mirror).map(String::from).map_err(|error| failed(error.to_string()))
         }
         Err(error) => Err(failed(error.to_string())),
     }
@@ -103,6 +102,11 @@ mod tests {
             assert!(resolve_mirror("https://a.example/index.db", mirror).is_err(), "{mirror}");
         }
         assert!(resolve_mirror("relative/index.db", "x").is_err());
+        // Of an index that was synced without its place being remembered.
+        assert_eq!(resolve_mirror("", "https://a.example/x").unwrap(), "https://a.example/x");
+        for mirror in ["x", "/x", "file:///x"] {
+            assert!(resolve_mirror("", mirror).is_err(), "{mirror}");
+        }
     }
 
     #[test]

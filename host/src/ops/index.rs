@@ -1,8 +1,10 @@
 //! `index`: from a folder of package files to an index.db.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use packets_plugin_api::ident::Digest;
 use packets_plugin_api::storage::IndexEntry;
 use serde::Serialize;
 
@@ -42,8 +44,31 @@ pub fn index(
     options: &Options,
     events: &dyn Events,
 ) -> Result<Indexed> {
+    let candidates = gather(folder, "index", events)?;
+    let packages = candidates.len();
+    let target = output.map_or_else(|| folder.join("index.db"), Path::to_owned);
+    let mirrors = if urls.is_empty() { Mirrors::Beside } else { Mirrors::Below(urls) };
+    let written = write(&target, candidates, &mirrors)?;
+    if options.dry_run.is_none() {
+        written.keep()?;
+    }
+    Ok(Indexed { file: target, packages })
+}
+
+/// Where an index says that files are.
+pub(super) enum Mirrors<'a> {
+    /// Beside it.
+    Beside,
+    /// Below each of these URLs.
+    Below(&'a [String]),
+    /// Where the digest leads to.
+    By(&'a dyn Fn(&Digest) -> String),
+}
+
+/// The packages of a folder in the order of an index, each read to its end.
+pub(super) fn gather(folder: &Path, verb: &str, events: &dyn Events) -> Result<Vec<Candidate>> {
     let Given::Folder(source) = given::open(folder)? else {
-        return Err(Error::request(format!("cannot index {}", folder.display())).caused_by("it is not a folder"));
+        return Err(Error::request(format!("cannot {verb} {}", folder.display())).caused_by("it is not a folder"));
     };
     let mut loose = Loose::default();
     loose.add_files(&source, folder, events)?;
@@ -56,48 +81,75 @@ pub fn index(
         let key = |one: &Candidate| (one.family.clone(), one.serial);
         key(a).cmp(&key(b)).then_with(|| a.version.cmp(&b.version)).then_with(|| a.name.cmp(&b.name))
     });
-    let entries = candidates.into_iter().map(|candidate| entry(candidate, urls)).collect::<Result<Vec<_>>>()?;
-    let target = output.map_or_else(|| folder.join("index.db"), Path::to_owned);
-    let (place, name) = given::split(&target)?;
+    Ok(candidates)
+}
+
+/// An index beside its place; it goes when it is not kept.
+pub(super) struct Written {
+    place: Folder,
+    temporary: String,
+    target: PathBuf,
+    name: String,
+}
+
+/// Writes an index that will be `target`, compressed where that name says so.
+pub(super) fn write(target: &Path, candidates: Vec<Candidate>, mirrors: &Mirrors<'_>) -> Result<Written> {
+    let entries = candidates.into_iter().map(|candidate| entry(candidate, mirrors)).collect::<Result<Vec<_>>>()?;
+    let (place, name) = given::split(target)?;
     let temporary =
         format!(".packets-{}", crate::durable::random_name().context(|| "cannot get random bytes".to_owned())?);
     let path = target.with_file_name(&temporary);
     let named = || format!("cannot write {}", target.display());
     // Where nothing can be written, this says it better than the database does.
     place.create(&temporary, 0o644).and_then(|_| place.remove_file(&temporary)).context(named)?;
-    let written = storage_format()?.write_index(&path, &entries).map_err(Error::from);
-    let written = written.and_then(|()| match options.dry_run {
-        Some(_) => place.remove_file(&temporary).context(named),
-        None if name.ends_with(COMPRESSED) => compress(&place, &temporary, &name).context(named),
-        None => place.rename(&temporary, &place, &name, Rename::Replace).context(named),
-    });
-    if written.is_err() {
-        let _ = place.remove_file(&temporary);
+    let written = Written { place, temporary, target: target.to_owned(), name };
+    storage_format()?.write_index(&path, &entries).map_err(Error::from)?;
+    if written.name.ends_with(COMPRESSED) {
+        compress(&written.place, &written.temporary).context(named)?;
     }
-    written?;
-    Ok(Indexed { file: target, packages: entries.len() })
+    Ok(written)
 }
 
-/// Replaces the file `name` by the compressed bytes of `from`, which is taken away.
-fn compress(place: &Folder, from: &str, name: &str) -> io::Result<()> {
-    let temporary = format!("{from}{COMPRESSED}");
+impl Written {
+    /// Its bytes.
+    pub(super) fn file(&self) -> Result<File> {
+        self.place.read(&self.temporary).context(|| format!("cannot read {}", self.target.display()))
+    }
+
+    /// Puts it in its place.
+    pub(super) fn keep(self) -> Result<()> {
+        let named = || format!("cannot write {}", self.target.display());
+        self.place.rename(&self.temporary, &self.place, &self.name, Rename::Replace).context(named)
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // What has been kept has another name.
+        let _ = self.place.remove_file(&self.temporary);
+    }
+}
+
+/// Replaces a file by its compressed bytes.
+fn compress(place: &Folder, file: &str) -> io::Result<()> {
+    let temporary = format!("{file}{COMPRESSED}");
     let written = (|| {
-        let mut plain = place.read(from)?;
+        let mut plain = place.read(file)?;
         let mut encoder = zstd::Encoder::new(place.create(&temporary, 0o644)?, LEVEL)?;
         encoder.window_log(archive::WINDOW_LOG)?;
         encoder.include_checksum(true)?;
         encoder.set_pledged_src_size(Some(plain.metadata()?.len()))?;
         io::copy(&mut plain, &mut encoder)?;
         encoder.finish()?;
-        place.rename(&temporary, place, name, Rename::Replace)
+        place.rename(&temporary, place, file, Rename::Replace)
     })();
     if written.is_err() {
         let _ = place.remove_file(&temporary);
     }
-    written.and_then(|()| place.remove_file(from))
+    written
 }
 
-fn entry(candidate: Candidate, urls: &[String]) -> Result<IndexEntry> {
+fn entry(candidate: Candidate, mirrors: &Mirrors<'_>) -> Result<IndexEntry> {
     let file = match &candidate.from {
         Source::Repository(path) | Source::Given(path) => {
             Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned()
@@ -105,12 +157,12 @@ fn entry(candidate: Candidate, urls: &[String]) -> Result<IndexEntry> {
         Source::Index(_) => String::new(),
     };
     let file = escaped(&file);
-    let mirrors = if urls.is_empty() {
-        vec![file]
-    } else {
-        urls.iter().map(|url| format!("{}/{file}", url.trim_end_matches('/'))).collect()
-    };
     let digest = candidate.digest.ok_or_else(|| Error::request(format!("{} has no package file", candidate.name)))?;
+    let mirrors = match mirrors {
+        Mirrors::Beside => vec![file],
+        Mirrors::Below(urls) => urls.iter().map(|url| format!("{}/{file}", url.trim_end_matches('/'))).collect(),
+        Mirrors::By(place) => vec![place(&digest)],
+    };
     Ok(IndexEntry {
         name: candidate.name,
         alias: candidate.alias,

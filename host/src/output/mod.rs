@@ -8,6 +8,7 @@ mod past;
 mod planned;
 mod plugin;
 mod progress;
+mod pushed;
 mod script;
 mod serving;
 

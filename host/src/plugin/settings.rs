@@ -53,7 +53,7 @@ impl PluginTable {
     ///
     /// # Errors
     /// A secret cannot be read. Never with a secret in it.
-    pub(super) fn settings(&self, name: &str, user_agent: &str) -> Result<Settings> {
+    pub(crate) fn settings(&self, name: &str, user_agent: &str) -> Result<Settings> {
         let mut values = Vec::new();
         flatten("", &self.config, &mut values);
         let config =

@@ -17,5 +17,9 @@ pub const MAX_LOCATION: usize = 1024;
 pub const MAX_NAME: usize = 255;
 /// The largest answer of a token server, in bytes (N16).
 pub const MAX_ANSWER: u64 = 64 << 10;
+/// How slow an upload may be on the whole, in bytes a second, beside [`IDLE_TIMEOUT`] (N12).
+pub const SLOWEST_UPLOAD: u64 = 16 << 10;
+/// The longest tag (distribution specification, "Pulling manifests").
+pub const MAX_TAG: usize = 128;
 /// Repositories whose tokens are kept.
 pub const MAX_TOKENS: usize = 64;

@@ -11,6 +11,11 @@ const PASSWORD: &str = "password";
 
 /// The source that a config asks for.
 pub(crate) fn make(settings: &Settings) -> Result<OciSource, String> {
+    parts(settings).map(|(client, repository)| OciSource::new(client, repository))
+}
+
+/// What a config asks for: who speaks to registries, and the one that the config names.
+pub(crate) fn parts(settings: &Settings) -> Result<(Client, Option<Repository>), String> {
     for (key, _) in &settings.values {
         if !KEYS.contains(&key.as_str()) {
             return Err(format!("its config has a key {key:?}; it knows {}", KEYS.join(", ")));
@@ -21,7 +26,7 @@ pub(crate) fn make(settings: &Settings) -> Result<OciSource, String> {
     }
     let repository = repository(settings)?;
     let account = account(settings, repository.as_ref())?;
-    Ok(OciSource::new(Client::new(Options::new(&settings.user_agent), account), repository))
+    Ok((Client::new(Options::new(&settings.user_agent), account), repository))
 }
 
 fn repository(settings: &Settings) -> Result<Option<Repository>, String> {

@@ -75,6 +75,24 @@ impl fmt::Debug for Account {
     }
 }
 
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Scope {
+    /// To read.
+    Pull,
+    /// To read and to write.
+    Push,
+}
+
+impl Scope {
+    fn actions(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+        }
+    }
+}
+
 /// Asks a token server, with this `Authorization`.
 type Ask<'a> = &'a dyn Fn(&Url, Option<HeaderValue>) -> Result<Response, FetchError>;
 
@@ -82,7 +100,7 @@ type Ask<'a> = &'a dyn Fn(&Url, Option<HeaderValue>) -> Result<Response, FetchEr
 #[derive(Debug)]
 pub(super) struct Access {
     account: Option<Account>,
-    known: Mutex<HashMap<String, HeaderValue>>,
+    known: Mutex<HashMap<(String, Scope), HeaderValue>>,
 }
 
 impl Access {
@@ -90,14 +108,14 @@ impl Access {
         Self { account, known: Mutex::default() }
     }
 
-    /// What this repository wanted to see the last time.
-    pub(super) fn known(&self, repository: &Repository) -> Option<HeaderValue> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&repository.to_string()).cloned()
+    /// What this repository wanted to see the last time, for as much as that.
+    pub(super) fn known(&self, repository: &Repository, scope: Scope) -> Option<HeaderValue> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(repository.to_string(), scope)).cloned()
     }
 
-    fn keep(&self, repository: &Repository, header: HeaderValue) {
+    fn keep(&self, repository: &Repository, scope: Scope, header: HeaderValue) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = repository.to_string();
+        let name = (repository.to_string(), scope);
         if known.len() >= MAX_TOKENS && !known.contains_key(&name) {
             known.clear();
         }
@@ -109,6 +127,7 @@ impl Access {
         &self,
         challenge: Option<&Challenge>,
         repository: &Repository,
+        scope: Scope,
         ask: Ask<'_>,
     ) -> Result<(), FetchError> {
         let denied = |problem: &str| {
@@ -119,7 +138,7 @@ impl Access {
             None => return Err(denied("it wants a login, of no kind that is known here")),
             Some(Challenge::Basic) => account.ok_or_else(|| denied("it wants a user and a password"))?.header()?,
             Some(Challenge::Bearer { realm, service }) => {
-                let url = token_url(realm, service.as_deref(), repository)
+                let url = token_url(realm, service.as_deref(), repository, scope)
                     .map_err(|problem| FetchError::new(FetchErrorKind::Protocol, problem))?;
                 if account.is_some_and(|account| !account.trusts(&url)) {
                     let server = redirect::shown(&url);
@@ -130,13 +149,13 @@ impl Access {
                 token(ask(&url, account.map(Account::header).transpose()?)?, &url)?
             }
         };
-        self.keep(repository, header);
+        self.keep(repository, scope, header);
         Ok(())
     }
 }
 
-/// Where the token is: for this one repository, and to read, whatever the registry proposes.
-fn token_url(realm: &str, service: Option<&str>, repository: &Repository) -> Result<Url, String> {
+/// Where the token is: for this one repository, and for what is going to be done, whatever the registry proposes.
+fn token_url(realm: &str, service: Option<&str>, repository: &Repository, scope: Scope) -> Result<Url, String> {
     let wrong =
         |problem: &str| format!("{repository} names the token server \"{}\", which {problem}", escape(realm, 100));
     let mut url = Url::parse(realm).map_err(|error| wrong(&format!("is no URL: {error}")))?;
@@ -152,7 +171,7 @@ fn token_url(realm: &str, service: Option<&str>, repository: &Repository) -> Res
     if let Some(service) = service {
         query.append_pair("service", service);
     }
-    query.append_pair("scope", &format!("repository:{}:pull", repository.name()));
+    query.append_pair("scope", &format!("repository:{}:{}", repository.name(), scope.actions()));
     drop(query);
     Ok(url)
 }
@@ -246,13 +265,16 @@ mod tests {
     #[test]
     fn a_token_is_asked_for_by_the_rules() {
         let secure = repository("r.example", false);
-        let url = token_url("https://a/token?x=1#y", Some("a b&c"), &secure).unwrap();
+        let url = token_url("https://a/token?x=1#y", Some("a b&c"), &secure, Scope::Pull).unwrap();
         assert_eq!(url.as_str(), "https://a/token?x=1&service=a+b%26c&scope=repository%3Ateam%2Fpackages%3Apull");
+        let url = token_url("https://a/token", None, &secure, Scope::Push).unwrap();
+        assert_eq!(url.as_str(), "https://a/token?scope=repository%3Ateam%2Fpackages%3Apull%2Cpush");
         for bad in ["http://a/token", "file:///etc/passwd", "https://u:p@a/", "token", ""] {
-            assert!(token_url(bad, None, &secure).is_err(), "{bad}");
+            assert!(token_url(bad, None, &secure, Scope::Pull).is_err(), "{bad}");
         }
         let plain = repository("r.example", true);
-        assert!(token_url("http://a/token", None, &plain).is_ok() && token_url("ftp://a/", None, &plain).is_err());
+        let asks = |realm: &str| token_url(realm, None, &plain, Scope::Push);
+        assert!(asks("http://a/token").is_ok() && asks("ftp://a/").is_err());
     }
 
     #[test]
@@ -261,11 +283,13 @@ mod tests {
         let of = |number: usize| Repository::new("r.example", &format!("x{number}"), false).unwrap();
         let value = HeaderValue::from_static("x");
         for number in 0..MAX_TOKENS {
-            access.keep(&of(number), value.clone());
+            access.keep(&of(number), Scope::Pull, value.clone());
         }
-        access.keep(&of(0), value.clone());
-        assert!((0..MAX_TOKENS).all(|number| access.known(&of(number)).is_some()));
-        access.keep(&of(MAX_TOKENS), value);
-        assert!(access.known(&of(0)).is_none() && access.known(&of(MAX_TOKENS)).is_some());
+        access.keep(&of(0), Scope::Pull, value.clone());
+        let knows = |number: usize| access.known(&of(number), Scope::Pull).is_some();
+        assert!((0..MAX_TOKENS).all(knows));
+        assert!(access.known(&of(0), Scope::Push).is_none(), "one to read is none to write");
+        access.keep(&of(MAX_TOKENS), Scope::Pull, value);
+        assert!(!knows(0) && knows(MAX_TOKENS));
     }
 }

@@ -5,6 +5,7 @@ mod challenge;
 mod connector;
 mod redirect;
 mod reply;
+mod upload;
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -16,11 +17,14 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 pub use access::Account;
+pub(crate) use upload::MANIFEST;
+pub use upload::{Manifest, Taken};
 
 use crate::limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_REDIRECTS, REDIRECT_TIME};
 use crate::place::{Blob, Repository, is_this_machine};
-use access::Access;
+use access::{Access, Scope};
 use connector::Connector;
+use upload::Body;
 
 /// How a [`Client`] behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +65,11 @@ pub struct Client {
 
 /// A request in the making.
 #[derive(Debug)]
-struct Request {
+struct Request<'a> {
     method: Method,
     headers: HeaderMap,
+    scope: Scope,
+    body: Body<'a>,
 }
 
 impl Client {
@@ -83,29 +89,29 @@ impl Client {
             let range = HeaderValue::try_from(format!("bytes={offset}-"));
             headers.extend(range.ok().map(|range| (header::RANGE, range)));
         }
-        let request = Request { method: Method::GET, headers };
+        let request = Request { method: Method::GET, headers, scope: Scope::Pull, body: Body::None };
         let path = format!("blobs/sha256:{}", blob.digest);
-        let response = self.send(&request, &blob.repository, &path)?;
+        let response = self.send(&request, &blob.repository, blob.repository.url(&path))?;
         reply::open(response, &blob.to_string(), offset)
     }
 
     /// The reply of whoever the registry sends us to, of any status that is no redirect.
-    fn send(&self, request: &Request, repository: &Repository, path: &str) -> Result<Response, FetchError> {
+    fn send(&self, request: &Request<'_>, repository: &Repository, mut url: Url) -> Result<Response, FetchError> {
         let started = Instant::now();
-        let mut url = repository.url(path);
         // Once another host was asked, whatever it says is not the registry's word any more.
-        let mut is_home = true;
+        let mut is_home = url.origin() == repository.registry().origin();
         let mut may_log_in = true;
         let mut redirects = 0;
         loop {
-            let authorization = if is_home { self.access.known(repository) } else { None };
+            let authorization = if is_home { self.access.known(repository, request.scope) } else { None };
             let response = self.once(request, &url, authorization)?;
             if is_home && may_log_in && response.status().as_u16() == 401 {
                 may_log_in = false;
-                self.log_in(&response, repository)?;
+                self.log_in(&response, repository, request.scope)?;
                 continue;
             }
             let Some(next) = redirect::of(&response, &url)? else { return Ok(response) };
+            request.body.may_go(&response, &url, &next)?;
             redirects += 1;
             if redirects > MAX_REDIRECTS {
                 let message = format!("{repository} is redirected more than {MAX_REDIRECTS} times");
@@ -120,20 +126,26 @@ impl Client {
         }
     }
 
-    fn once(&self, request: &Request, url: &Url, authorization: Option<HeaderValue>) -> Result<Response, FetchError> {
+    fn once(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, FetchError> {
         let connector = self.connector(url)?;
         let mut builder =
             connector.client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
         if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
+        builder = request.body.put_into(builder, self.options.idle_timeout)?;
         builder.send().map_err(|error| connector.failed(url, error))
     }
 
     /// Has what the registry wants to see from now on, or says why not.
-    fn log_in(&self, response: &Response, repository: &Repository) -> Result<(), FetchError> {
+    fn log_in(&self, response: &Response, repository: &Repository, scope: Scope) -> Result<(), FetchError> {
         let challenge = challenge::of(response.headers());
-        self.access.answer(challenge.as_ref(), repository, &|url, account| {
+        self.access.answer(challenge.as_ref(), repository, scope, &|url, account| {
             let connector = self.connector(url)?;
             let mut builder = connector.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
             if let Some(account) = account {

@@ -21,8 +21,8 @@ pub(super) fn of(response: &Response, url: &Url) -> Result<Option<Url>, FetchErr
     follow(url, target.as_bytes()).map(Some).map_err(failed)
 }
 
-/// The URL of a redirect, of HTTP alone, and never from TLS to none.
-fn follow(from: &Url, target: &[u8]) -> Result<Url, String> {
+/// The URL that a reply of `from` leads to, of HTTP alone, and never from TLS to none.
+pub(super) fn follow(from: &Url, target: &[u8]) -> Result<Url, String> {
     let text = std::str::from_utf8(target).map_err(|_| "it is not a text".to_owned())?;
     if text.contains(char::is_control) {
         return Err("it has a control character".to_owned());

@@ -41,7 +41,8 @@ pub(super) fn open(
     Ok((Box::new(Body { response, left: size, place: place.to_owned() }), size))
 }
 
-fn refused(response: &Response, place: &str) -> FetchError {
+/// What a status says that is not the one that was hoped for.
+pub(super) fn refused(response: &Response, place: &str) -> FetchError {
     let status = response.status();
     let kind = match status.as_u16() {
         404 | 410 => FetchErrorKind::NotFound,

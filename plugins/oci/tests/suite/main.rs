@@ -3,5 +3,6 @@
 
 mod login;
 mod promises;
+mod publish;
 mod redirects;
 mod support;

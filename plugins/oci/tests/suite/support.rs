@@ -16,11 +16,13 @@ pub(crate) const NAME: &str = "team/packages";
 /// `reader:hush` in base64.
 pub(crate) const BASIC: &str = "Basic cmVhZGVyOmh1c2g=";
 
-/// The head of a request.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) target: String,
     head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -110,9 +112,14 @@ fn read_request(stream: &mut TcpStream) -> Option<Request> {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).ok()?;
-    let target = head.split(' ').nth(1)?.to_owned();
-    assert!(head.starts_with("GET ") && head.contains(" HTTP/1.1\r\n"), "{head}");
-    Some(Request { target, head })
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
+    assert!(["GET", "HEAD", "POST", "PUT"].contains(&method.as_str()) && head.contains(" HTTP/1.1\r\n"), "{head}");
+    let mut request = Request { method, target, head, body: Vec::new() };
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    request.body.resize(length, 0);
+    stream.read_exact(&mut request.body).ok()?;
+    Some(request)
 }
 
 /// A whole reply with this status line and these headers, each ended by a line break.
