@@ -14,8 +14,8 @@ const BASE: &str = "json-schema:///";
 /// The answer that every command may give.
 const ERROR: &str = "error";
 /// Options whose value is a word of its own.
-const WITH_VALUE: [&str; 9] =
-    ["--root", "--repo", "--config", "--grant", "--replace", "--output", "-o", "--url", "--location"];
+const WITH_VALUE: [&str; 10] =
+    ["--root", "--repo", "--config", "--grant", "--replace", "--output", "-o", "--url", "--location", "--sdk"];
 
 /// All schemas.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::output::Output;
 /// Work with places to fetch from that are loaded from files
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  packets plugin add ./build/plugin.so\n  packets plugin list\n  packets plugin check plain-c"
+    after_help = "Examples:\n  packets plugin new my-source\n  packets plugin add ./build/plugin.so\n  packets plugin list\n  packets plugin check plain-c"
 )]
 pub(super) struct Plugin {
     #[command(subcommand)]
@@ -18,6 +18,18 @@ pub(super) struct Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write what a plugin of your own begins with into a folder of its name; it works as it is
+    #[command(after_help = "Examples:\n  packets plugin new my-source\n  packets plugin new my-source --c")]
+    New {
+        /// Its name: 1 to 32 of a-z, 0-9 and '-'
+        name: String,
+        /// In C and not in Rust
+        #[arg(long)]
+        c: bool,
+        /// The folder plugin-api of the sources, where cargo has no release of it
+        #[arg(long, value_name = "DIR", conflicts_with = "c")]
+        sdk: Option<PathBuf>,
+    },
     /// Check a library, copy it and approve its SHA-256; plugin.toml stands beside it
     #[command(after_help = "Examples:\n  packets plugin add ./build/plugin.so")]
     Add {
@@ -58,6 +70,7 @@ enum Command {
 impl Plugin {
     pub(super) fn run(self, options: &Options, output: &Output) -> Result<()> {
         match self.command {
+            Command::New { name, c, sdk } => output.plugin_begun(&ops::plugin_new(&name, c, sdk.as_deref(), options)?),
             Command::Add { library } => output.plugin(&ops::plugin_add(&library, options, output)?),
             Command::List => output.plugins(&ops::plugin_list(options, output)?),
             Command::Info { name } => output.plugin(&ops::plugin_info(&name, options, output)?),

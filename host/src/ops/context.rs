@@ -446,6 +446,16 @@ fn format_of(registry: &Registry) -> Result<Arc<dyn StorageFormat>> {
     registry.storage(STORAGE).map(|make| make()).ok_or_else(|| Error::new(ErrorKind::Bug, "no storage is compiled in"))
 }
 
+/// The names of all sources that are the program's own, which no plugin can have.
+pub(super) fn own_sources(registry: &Registry) -> impl Iterator<Item = &'static str> {
+    registry.fetch_names().chain([CACHE, LAN])
+}
+
+/// The same for commands that have no target.
+pub(super) fn fetch_names() -> Result<Vec<&'static str>> {
+    Ok(own_sources(&registry()?).collect())
+}
+
 /// The storage format, for commands that have no target.
 pub(super) fn storage_format() -> Result<Arc<dyn StorageFormat>> {
     format_of(&registry()?)

@@ -6,7 +6,7 @@ use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::ident::Digest;
 use serde::Serialize;
 
-use super::context::{Context, Mode};
+use super::context::{Context, Mode, own_sources};
 use super::{Options, change_config};
 use crate::config::{AbsolutePath, Config, Plugins};
 use crate::error::{Context as _, Error, Result};
@@ -93,7 +93,7 @@ pub fn plugin_add(library: &Path, options: &Options, events: &dyn Events) -> Res
     let (sidecar, checked) = read(library).map_err(|error| error.within(failed()))?;
     let name = sidecar.name.clone();
     let context = Context::open(options, Mode::Write { make_root: false }, "plugin add", events)?;
-    let shipped = context.registry.fetch_names().chain(["cache", "lan"]).any(|shipped| shipped == name);
+    let shipped = own_sources(&context.registry).any(|shipped| shipped == name);
     if shipped {
         return Err(Error::request(failed()).caused_by(format!("a source with the name {name} is built in")));
     }

@@ -2,7 +2,7 @@
 
 use super::{Output, shown, table};
 use crate::error::Result;
-use crate::ops::{CheckedPlugin, PluginInformation};
+use crate::ops::{CheckedPlugin, NewPlugin, PluginInformation};
 
 impl Output {
     /// Prints the plugins that the config names.
@@ -15,6 +15,19 @@ impl Output {
             [one.name.clone(), if one.used { "used" } else { "off" }.to_owned(), shown(&state)]
         });
         self.print(&table(rows.collect()))
+    }
+
+    /// Prints what a new plugin begins with.
+    pub fn plugin_begun(&self, begun: &NewPlugin) -> Result<()> {
+        if self.json {
+            return self.print_json(begun);
+        }
+        let folder = begun.folder.display();
+        self.print(&begun.files.iter().map(|file| format!("{folder}/{file}\n")).collect::<String>())?;
+        if begun.made && !self.quiet {
+            self.say(format_args!("{folder}/README.md tells how it is built and tried"));
+        }
+        Ok(())
     }
 
     /// Prints what is known of one.

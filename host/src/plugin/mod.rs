@@ -11,6 +11,7 @@ pub(crate) mod limits;
 mod process;
 mod settings;
 pub(crate) mod sidecar;
+pub(crate) mod skeleton;
 mod source;
 mod wire;
 pub(crate) mod worker;
