@@ -9,7 +9,7 @@ use packets_plugin_api::fetch::{Candidate, FetchSource, Opened};
 
 use super::problem::{LOGIN_HINT, Problem};
 use super::transfer::{self, Written};
-use super::{Fetcher, shown};
+use super::{Fetcher, left_out, shown};
 use crate::archive;
 use crate::cache::remove_stale;
 use crate::durable::random_name;
@@ -106,8 +106,15 @@ impl Fetcher<'_> {
         let named = || format!("cannot fetch the index {}", shown(location));
         let Some(source) = self.sources.iter().find(|source| source.claims(location)) else {
             let names: Vec<_> = self.sources.iter().map(|source| source.name()).collect();
-            let problem = format!("no source that is in use ({}) understands this place", names.join(", "));
-            return Err(Error::request(named()).caused_by(problem));
+            let problem = match names.is_empty() {
+                true => "no source is in use".to_owned(),
+                false => format!("no source that is in use ({}) understands this place", names.join(", ")),
+            };
+            let error = Error::request(named()).caused_by(problem);
+            return Err(match left_out::hint([location].into_iter()) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
         };
         let started = Instant::now();
         let mut failures = 0;

@@ -10,6 +10,7 @@ mod ahead;
 mod download;
 mod hosts;
 mod index;
+mod left_out;
 pub mod limits;
 mod location;
 mod pace;

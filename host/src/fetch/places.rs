@@ -24,7 +24,7 @@ use super::download::Download;
 use super::hosts::{Hosts, Slot, host_of};
 use super::limits::{Limits, MAX_CANDIDATES, Speed};
 use super::problem::{LOGIN_HINT, Problem, one_line};
-use super::{Wanted, shown};
+use super::{Wanted, left_out, shown};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Event, Events};
 
@@ -418,10 +418,14 @@ impl<'a> Places<'a> {
             self.failed_searches.iter().cloned().chain(failed.map(|number| self.told(number))).collect();
         if causes.is_empty() {
             let mirrors: Vec<_> = self.want.mirrors.iter().take(MAX_CANDIDATES).map(|mirror| shown(mirror)).collect();
-            return Error::request(message).caused_by(match mirrors.is_empty() {
+            let error = Error::request(message).caused_by(match mirrors.is_empty() {
                 true => "the index names no place for it".to_owned(),
                 false => format!("no source that is in use understands its mirrors: {}", mirrors.join(" ")),
             });
+            return match left_out::hint(self.want.mirrors.iter().map(String::as_str)) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            };
         }
         let problems = || self.places.iter().filter_map(|place| place.problem.as_ref());
         let is_wrong = problems().any(|problem| problem.kind() == ErrorKind::Integrity);

@@ -13,6 +13,7 @@ use packets_plugin_api::storage::{Access, Storage, StorageErrorKind, StorageForm
 
 use super::Options;
 use crate::adopt::Version1;
+use crate::builtin::SOURCES;
 use crate::cache::Cache;
 use crate::config::{Config, MAX_CONFIG_SIZE, Plugins};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -369,11 +370,12 @@ impl Context {
     /// Everything that packages are fetched from. A run that changes nothing makes no cache.
     pub(super) fn fetcher<'a>(&self, mode: Mode, events: &'a dyn Events) -> Result<Fetcher<'a>> {
         let used = &self.config.fetch.sources;
-        let is_shipped = |name: &str| self.registry.fetch_names().chain([CACHE]).any(|shipped| shipped == name);
-        let plugins = self.plugins(used.iter().any(|name| !is_shipped(name)))?;
+        let is_own = |name: &str| own_sources(&self.registry).any(|own| own == name);
+        let plugins = self.plugins(used.iter().any(|name| !is_own(name)))?;
         let shipped = self.registry.fetch_names().chain([CACHE]).map(str::to_owned);
         let known: Vec<String> = shipped.chain(plugins.tables.keys().cloned()).collect();
-        if let Some(unknown) = used.iter().find(|name| !known.contains(name)) {
+        // One that this program is built without is missed where a place needs it: the defaults name it too.
+        if let Some(unknown) = used.iter().find(|name| !known.contains(name) && !is_own(name)) {
             return Err(Error::request(format!("cannot fetch from {unknown:?}: there is no such source"))
                 .hint(format!("Fetch.sources in {} may name {}", self.config_name, known.join(", "))));
         }
@@ -448,7 +450,7 @@ fn format_of(registry: &Registry) -> Result<Arc<dyn StorageFormat>> {
 
 /// The names of all sources that are the program's own, which no plugin can have.
 pub(super) fn own_sources(registry: &Registry) -> impl Iterator<Item = &'static str> {
-    registry.fetch_names().chain([CACHE, LAN])
+    registry.fetch_names().chain(SOURCES.map(|source| source.name)).chain([CACHE])
 }
 
 /// The same for commands that have no target.
