@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use packets_tests::{Package, is_root};
+use packets_tests::{Package, is_root, workspace};
 
 use super::Scene;
 
@@ -106,6 +106,42 @@ fn p04_p05_p10_libraries_that_are_no_plugins() {
         let text = format!("name = \"{line}\"\nkind = \"fetch\"\nabi = \"1.0\"\n");
         fs::write(library.with_file_name("plugin.toml"), text).unwrap();
         scene.add(&library).fails(1).says(part);
+    }
+}
+
+#[test]
+fn p06_what_is_built_against_rust_itself_is_refused() {
+    let Some(scene) = Scene::new() else { return };
+    let marker = scene.environment.place().join("it ran");
+    let library = scene.bad(&[&format!("-DIN_CONSTRUCTOR=creat(\"{}\", 0600)", marker.display())]);
+    let sidecar = library.with_file_name("plugin.toml");
+    let before = scene.config();
+    // Rust has no stable ABI: neither a compiler, nor features, nor a crate's version can vouch for one.
+    for (lines, part) in [
+        ("abi = \"rust-1.95\"", "expected one like \"1.0\""),
+        ("abi = \"packets-plugin-api 2.0.0\"", "expected one like \"1.0\""),
+        ("abi = \"1.0\"\nrustc = \"1.95.0\"", "unknown field `rustc`"),
+        ("abi = \"1.0\"\nfeatures = [\"conformance\"]", "unknown field `features`"),
+        ("abi = \"1.0\"\ncrate = \"2.0.0\"", "unknown field `crate`"),
+    ] {
+        fs::write(&sidecar, format!("name = \"bad\"\nkind = \"fetch\"\n{lines}\n")).unwrap();
+        scene.add(&library).fails(1).says(part);
+        assert_eq!((scene.config(), scene.dir().join("bad").exists(), marker.exists()), (before.clone(), false, false));
+    }
+}
+
+#[test]
+fn p06_what_crosses_has_the_layout_of_c() {
+    let text = fs::read_to_string(workspace().join("plugin-api/src/native/abi.rs")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let tables: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("pub struct ")).collect();
+    assert_eq!(tables.len(), 11);
+    for at in tables {
+        let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("///"));
+        assert!(above.into_iter().any(|line| *line == "#[repr(C)]"), "{}", lines[at]);
+    }
+    for line in lines.iter().filter(|line| line.starts_with("pub type ")) {
+        assert!(line.contains("unsafe extern \"C\" fn("), "{line}");
     }
 }
 

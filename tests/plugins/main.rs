@@ -6,6 +6,7 @@ mod examples;
 mod files;
 mod oci;
 mod push;
+mod suite;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,10 @@ mod source;
 mod wire;
 pub(crate) mod worker;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use packets_plugin_api::fetch::FetchSource;
 use packets_plugin_api::native::foreign::is_name;
 use packets_plugin_api::relpath::RelPath;
 
@@ -27,6 +31,13 @@ use crate::config::Plugins;
 use crate::error::{Error, Result};
 use library::Home;
 pub(crate) use library::{Library, place};
+
+/// The plugin of this name as the program has it, for who tries or measures one; its worker runs `program`, which
+/// is this program. None where the config has no such plugin.
+pub fn source(plugins: &Plugins, name: &str, program: &Path) -> Option<Arc<dyn FetchSource>> {
+    let source = PluginSource::new(Installed::of(plugins, name)?, "packets");
+    Some(Arc::new(source.with_program(program)))
+}
 
 /// A plugin that the config names.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,15 +55,15 @@ pub(super) struct Ready {
 }
 
 impl Worker {
-    /// Starts one, and has it load this library.
+    /// Starts one, and has it load this library; `program` is what it runs, none: this very program.
     ///
     /// # Errors
     /// Why it does not work, in one line.
-    pub(super) fn start(library: &Library, settings: &Settings) -> Result<Self, String> {
+    pub(super) fn start(library: &Library, settings: &Settings, program: Option<&Path>) -> Result<Self, String> {
         let failed = |what: &str, error: io::Error| format!("cannot {what} its worker: {error}");
         let sealed = library.sealed().map_err(|error| failed("copy the library for", error))?;
         let (control, theirs) = UnixStream::pair().map_err(|error| failed("reach", error))?;
-        let child = spawn(theirs).map_err(|error| failed("start", error))?;
+        let child = spawn(program, theirs).map_err(|error| failed("start", error))?;
         let mut worker = Self::of(child, control);
         let readable = CERTIFICATES.iter().filter_map(|name| std::env::var(name).ok()).collect();
         worker.ready = worker.load(&sealed, &Request::load(settings, readable))?;
@@ -156,13 +157,13 @@ impl Worker {
     }
 }
 
-fn spawn(control: UnixStream) -> io::Result<Child> {
-    let own = if std::path::Path::new("/proc/self/exe").exists() {
-        "/proc/self/exe".into()
-    } else {
-        std::env::current_exe()?
+fn spawn(program: Option<&Path>, control: UnixStream) -> io::Result<Child> {
+    let own = Path::new("/proc/self/exe");
+    let mut command = match program {
+        Some(program) => Command::new(program),
+        None if own.exists() => Command::new(own),
+        None => Command::new(std::env::current_exe()?),
     };
-    let mut command = Command::new(own);
     command.arg(SUBCOMMAND).env_clear().current_dir("/").process_group(0);
     command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(OwnedFd::from(control)).stdout(Stdio::null()).stderr(Stdio::null());

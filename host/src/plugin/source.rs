@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ mod tests;
 pub(crate) struct PluginSource {
     plugin: Installed,
     user_agent: String,
+    /// What its worker runs; none: this very program.
+    program: Option<PathBuf>,
     patience: Patience,
     state: Mutex<State>,
 }
@@ -62,7 +65,18 @@ impl fmt::Debug for PluginSource {
 impl PluginSource {
     pub(crate) fn new(plugin: Installed, user_agent: &str) -> Self {
         debug_assert!(is_name(&plugin.name), "looked at when the config was read");
-        Self { plugin, user_agent: user_agent.to_owned(), patience: Patience::default(), state: Mutex::default() }
+        Self {
+            plugin,
+            user_agent: user_agent.to_owned(),
+            program: None,
+            patience: Patience::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The same, whose worker runs another copy of this program.
+    pub(crate) fn with_program(self, program: &Path) -> Self {
+        Self { program: Some(program.to_owned()), ..self }
     }
 
     /// Starts it where it is not running.
@@ -109,7 +123,7 @@ impl PluginSource {
         };
         let library = self.plugin.library().map_err(one_line)?;
         let settings = self.plugin.table.settings(&self.plugin.name, &self.user_agent).map_err(one_line)?;
-        let worker = Worker::start(&library, &settings)?;
+        let worker = Worker::start(&library, &settings, self.program.as_deref())?;
         let said = &worker.ready().name;
         if *said != self.plugin.name {
             let said = escape(said, 64);

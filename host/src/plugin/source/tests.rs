@@ -31,7 +31,7 @@ fn source(patience: Patience, answer: impl Fn(&UnixStream) -> io::Result<()> + S
     let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let plugin = Installed { name: "x".to_owned(), dir: "none".parse().unwrap(), table: PluginTable::default() };
     let state = State { worker: Some(Arc::new(Worker::of(child, ours))), ..State::default() };
-    PluginSource { plugin, user_agent: String::new(), patience, state: Mutex::new(state) }
+    PluginSource { plugin, user_agent: String::new(), program: None, patience, state: Mutex::new(state) }
 }
 
 fn opened() -> Reply {
