@@ -20,8 +20,8 @@ mod owns;
 mod pack;
 mod plugin;
 mod private;
-mod relocate;
 mod push;
+mod relocate;
 mod remove;
 mod room;
 mod search;
@@ -59,8 +59,8 @@ pub use pack::{Packed, pack};
 pub use plugin::{
     CheckedPlugin, PluginInformation, Question, plugin_add, plugin_check, plugin_info, plugin_list, plugin_remove,
 };
-pub use relocate::{RelocatedPackage, Relocations, relocate};
 pub use push::{Pushed, PushedFile, PushedIndex, PushedPackage, push};
+pub use relocate::{RelocatedPackage, Relocations, relocate};
 pub use remove::remove;
 pub use search::{Hit, search};
 pub use serve::{Served, Status, serve_init, serve_run, serve_status, serve_stop};

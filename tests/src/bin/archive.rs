@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 #[path = "../../solver/debian.rs"]
 mod debian;
-#[expect(dead_code, reason = "the tests use all of it")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests use all of it"))]
 #[path = "../../solver/model.rs"]
 mod model;
 
