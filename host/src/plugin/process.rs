@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use packets_plugin_api::native::Settings;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::library::Library;
@@ -193,6 +195,12 @@ struct Patient<'a> {
 
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What has come already needs no look at the clock.
+        match rustix::net::recv(self.call, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((came, _)) => return Ok(came),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
             let wait = Timespec {
@@ -207,7 +215,7 @@ impl Read for Patient<'_> {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
                 }
                 Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
+                Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             }
             let has_more = !watched[0].revents().is_empty();
