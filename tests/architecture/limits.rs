@@ -89,7 +89,7 @@ const MET: [(&str, &[Row]); 13] = [
             ("TRANSFERS", &["eight_in_all"]),
             ("TRANSFERS_PER_HOST", &["four_from_one_host", "no_more_transfers_from_one_host_than_it_can_bear"]),
             ("TOGETHER", &["small_files_come_from_one"]),
-            ("PARTNERS", &["one_mirror_at_a_time_helps_and_no_more_than_so_many_places"]),
+            ("NEAR_PARTNERS", &["one_mirror_at_a_time_helps_and_no_more_than_so_many_places"]),
             ("FAR_PARTNERS", &["one_mirror_at_a_time_helps_and_no_more_than_so_many_places"]),
             ("LEAST_PIECE", &["one_is_asked_for_what_it_gives_in_a_second"]),
             ("LARGEST_PIECE", &["one_is_asked_for_what_it_gives_in_a_second"]),

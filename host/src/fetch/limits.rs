@@ -27,9 +27,9 @@ pub const TRANSFERS: usize = 8;
 pub const TRANSFERS_PER_HOST: usize = 4;
 /// A file of which more than this is missing comes from several places at once, where peers have it.
 pub const TOGETHER: u64 = 4 << 20;
-/// Places that give one file at once.
-pub const PARTNERS: usize = 8;
-/// Of these, places that are no peers: nobody's mirrors are all loaded for one file.
+/// Peers that give one file at once.
+pub const NEAR_PARTNERS: usize = 7;
+/// Places beside them that are none: nobody's mirrors are all loaded for one file.
 pub const FAR_PARTNERS: usize = 1;
 /// What a partner is asked for at a time: what it gives in a second, but at least this ...
 pub const LEAST_PIECE: u64 = 1 << 20;

@@ -198,7 +198,7 @@ impl<'a> Fetcher<'a> {
         let mut places = Places::search(&self.sources, want, &self.limits, &self.hosts, self.events);
         while let Some(answer) = places.next(&download) {
             let place = answer.place;
-            let outcome = match self.comes_together(&answer, &download, &places) {
+            let outcome = match self.comes_together(&answer, &download, &mut places) {
                 true => self.receive_together(answer, &mut download, &mut places, want),
                 false => self.receive(answer, &mut download, &mut places, want),
             };
@@ -220,7 +220,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Whether it is large, and somebody can help.
-    fn comes_together(&self, answer: &Answer, download: &Download<'_>, places: &Places<'_>) -> bool {
+    fn comes_together(&self, answer: &Answer, download: &Download<'_>, places: &mut Places<'_>) -> bool {
         let goes_on = answer.opened.file.is_none() && answer.offset == download.size() && !download.is_alone();
         let missing = download.missing().map_or(0, |missing| missing.end.saturating_sub(missing.start));
         goes_on && missing > TOGETHER && places.can_be_joined(answer.place)

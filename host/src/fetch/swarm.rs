@@ -17,7 +17,7 @@ use packets_plugin_api::fetch::Opened;
 
 use super::ahead::Ahead;
 use super::download::Download;
-use super::limits::{LEAST_PIECE, PARTNERS};
+use super::limits::LEAST_PIECE;
 use super::pace::Pace;
 use super::partner::{self, MESSAGE, Message, News, Task};
 use super::pieces::{Pieces, length_for, share_of};
@@ -126,7 +126,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
 
     /// Lets others join as long as there is something to do.
     fn invite(&mut self) {
-        while self.taking_part().count() < PARTNERS {
+        while !self.download.is_alone() {
             let taking_part: Vec<usize> = self.taking_part().map(|partner| partner.place).collect();
             let Some(invited) = self.places.next_partner(&taking_part, &self.dismissed) else { return };
             self.join(invited, None);

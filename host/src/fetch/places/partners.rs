@@ -7,7 +7,7 @@ use packets_plugin_api::fetch::{Candidate, FetchSource};
 
 use super::{Place, Places, State};
 use crate::fetch::hosts::Slot;
-use crate::fetch::limits::FAR_PARTNERS;
+use crate::fetch::limits::{FAR_PARTNERS, NEAR_PARTNERS};
 use crate::fetch::problem::Problem;
 
 /// A place that may help.
@@ -20,31 +20,41 @@ pub(in crate::fetch) struct Invited {
 }
 
 impl Places<'_> {
-    /// Whether somebody can give a file together with this place: a peer has a part in it.
-    pub(in crate::fetch) fn can_be_joined(&self, first: usize) -> bool {
+    /// Whether somebody can give a file together with this place, or may be found yet: a peer has a part in it.
+    pub(in crate::fetch) fn can_be_joined(&mut self, first: usize) -> bool {
+        self.hear_all();
+        let is_near = self.is_near(first);
         let host = &self.places[first].host;
         let others = self.places.iter().filter(|place| place.state == State::Ready && place.host != *host);
-        others.into_iter().any(|other| self.is_near(first) || self.sources[other.source].is_near())
+        let searching = (0..self.sources.len()).filter(|source| !self.searched[*source]);
+        others.map(|place| place.source).chain(searching).any(|source| is_near || self.sources[source].is_near())
+    }
+
+    fn hear_all(&mut self) {
+        while let Ok(message) = self.receiver.try_recv() {
+            self.note(message);
+        }
     }
 
     /// The next one that can help those that take part, and whose host is not busy.
     pub(in crate::fetch) fn next_partner(&mut self, taking_part: &[usize], dismissed: &[usize]) -> Option<Invited> {
-        while let Ok(message) = self.receiver.try_recv() {
-            self.note(message);
-        }
+        self.hear_all();
         self.wake();
         let hosts: Vec<&str> = taking_part.iter().map(|place| self.places[*place].host.as_str()).collect();
-        let far = taking_part.iter().filter(|place| !self.is_near(**place)).count();
+        let near = taking_part.iter().filter(|place| self.is_near(**place)).count();
+        let has_room = |is_near: bool| match is_near {
+            true => near < NEAR_PARTNERS,
+            false => taking_part.len() - near < FAR_PARTNERS,
+        };
         let fits = |number: usize, place: &Place| {
             place.state == State::Ready
                 && !dismissed.contains(&number)
                 && !hosts.contains(&place.host.as_str())
-                && (self.is_near(number) || far < FAR_PARTNERS)
+                && has_room(self.is_near(number))
         };
         let mut fitting: Vec<usize> =
             (0..self.places.len()).filter(|place| fits(*place, &self.places[*place])).collect();
-        // Many peers do not take the seat of the one that is none.
-        fitting.sort_by_key(|place| (self.is_near(*place), self.hosts.faults(&self.places[*place].host)));
+        fitting.sort_by_key(|place| self.hosts.faults(&self.places[*place].host));
         fitting.into_iter().find_map(|number| {
             let place = &self.places[number];
             let slot = self.hosts.try_enter(&place.host, self.limits.per_host)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use packets_plugin_api::fetch::{Candidate, FetchError, Opened};
 
-use super::limits::{FAR_PARTNERS, PARTNERS, TOGETHER};
+use super::limits::{FAR_PARTNERS, NEAR_PARTNERS, TOGETHER};
 use super::*;
 
 const MIB: usize = 1 << 20;
@@ -254,12 +254,48 @@ fn without_peers_a_mirror_gives_all_of_it_at_one_go() {
 
 #[test]
 fn one_mirror_at_a_time_helps_and_no_more_than_so_many_places() {
-    let tried = Tried::of(40 * MIB, &vec![at(3 * MIB); PARTNERS + 3], &vec![at(3 * MIB); FAR_PARTNERS + 1]);
-    tried.is_right();
-    let count = |kind: &Kind| kind.given().into_iter().filter(|given| *given > 0).count();
-    assert_eq!(count(&tried.mirrors), FAR_PARTNERS);
-    assert_eq!(count(&tried.peers) + FAR_PARTNERS, PARTNERS);
-    assert!(tried.peers.places.values().all(|peer| peer.most.load(Ordering::SeqCst) <= 1), "one connection each");
+    let (peers, mirrors) = (NEAR_PARTNERS + 3, FAR_PARTNERS + 1);
+    let bench = Bench::new(&[]);
+    let sources: [Arc<dyn FetchSource>; 2] =
+        [Kind::new(false, &vec![at(MIB); mirrors], &large(1000)), Kind::new(true, &vec![at(MIB); peers], &large(1000))];
+    let (want, hosts) = (want(&[]), Arc::default());
+    let mut places = Places::search(&sources, &want, &bench.limits, &hosts, &bench.log);
+    let (mut invited, begun): (Vec<Invited>, _) = (Vec::new(), Instant::now());
+    let mut invite = |dismissed: &[usize]| {
+        let taking_part: Vec<usize> = invited.iter().map(|one| one.place).collect();
+        let taking_part: Vec<usize> = taking_part.into_iter().filter(|place| !dismissed.contains(place)).collect();
+        let next = places.next_partner(&taking_part, dismissed);
+        let place = next.as_ref().map(|next| (next.place, next.source.is_near()));
+        invited.extend(next);
+        place
+    };
+    let mut all = Vec::new();
+    while all.len() < NEAR_PARTNERS + FAR_PARTNERS && begun.elapsed() < SOON {
+        all.extend(invite(&[]));
+    }
+    assert_eq!(all.iter().filter(|(_, is_near)| *is_near).count(), NEAR_PARTNERS);
+    assert_eq!((all.len(), invite(&[])), (NEAR_PARTNERS + FAR_PARTNERS, None));
+    for is_near in [true, false] {
+        let (left, _) = *all.iter().find(|(_, near)| *near == is_near).unwrap();
+        let next = invite(&[left]).unwrap();
+        assert!(next.1 == is_near && !all.contains(&next), "another one of its kind");
+    }
+}
+
+#[test]
+fn n27_a_host_that_is_busy_is_not_asked_for_more() {
+    let mut bench = Bench::new(&[]);
+    bench.limits.per_host = 1;
+    let bytes = large(8 * MIB);
+    let peers = Kind::new(true, &[at(8 * MIB), at(8 * MIB)], &bytes);
+    let want = Wanted { digest: digest_of(&bytes), size: Some(bytes.len() as u64), ..want(&[]) };
+    let fetcher = Fetcher::new(vec![peers.clone()], None, &bench.log).with_limits(bench.limits);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| assert!(content(&fetcher.fetch(&want).unwrap()) == bytes));
+        }
+    });
+    assert!(peers.places.values().all(|peer| peer.most.load(Ordering::SeqCst) == 1), "one connection each");
 }
 
 #[test]
