@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 from processes import Failed
 from systems.base import WORKS, Repository
@@ -55,20 +54,20 @@ class Series:
 
     def run(self, subjects, rounds):
         """`subjects` are pairs of a system and its repository."""
-        with self.disk as place:
+        with self.disk:
             for number in range(rounds):
                 print(f"  round {number + 1} of {rounds}", flush=True)
                 for system, repository in subjects:
-                    self._round(place, system, repository)
+                    self._round(system, repository)
             for system, repository in subjects:
-                root = self._root(place, system, repository)
+                root = self._root(system, repository)
                 step = system.step("install", root, repository)
                 peak = self.tools.runner.memory(step.timed)
                 self.bytes.setdefault(repository.payload.name, {})[system.name] = peak
                 self._clear(root)
 
-    def _round(self, place, system, repository):
-        root = self._root(place, system, repository)
+    def _round(self, system, repository):
+        root = self._root(system, repository)
         for work in WORKS:
             if work == "upgrade" and len(repository.folders) < 2 or work == "refresh by HTTP" and not repository.addresses:
                 continue
@@ -90,13 +89,12 @@ class Series:
             works.setdefault(work, {}).setdefault(system.name, []).append(took)
         self._clear(root)
 
-    def _root(self, place, system, repository):
-        root = Path(place) / "root"
+    def _root(self, system, repository):
+        self.disk.renew()
+        root = self.disk.path / "root"
         subprocess.run(["cp", "-a", self.template, root], check=True)
         system.prepare(root, repository)
         return root
 
     def _clear(self, root):
         shutil.rmtree(root)
-        if self.disk.kind == "ext4":
-            subprocess.run(["sync", "-f", root.parent], check=True)

@@ -50,12 +50,11 @@ struct Search<'a> {
 impl Search<'_> {
     fn walk(&self, folder: &Folder, path: &RelPath, depth: usize, extras: &mut Vec<Extra>) -> Result<()> {
         let named = || format!("cannot look through {path}");
-        for name in folder.list().context(named)? {
+        for (name, is_folder) in folder.list_with_kinds().context(named)? {
             let Some(here) = OsStr::to_str(&name).and_then(|name| path.child(name).ok()) else {
                 extras.push(Extra { path: path.clone(), nameless: true });
                 continue;
             };
-            let is_folder = folder.stat(&name).context(named)?.is_some_and(|stat| stat.kind == Kind::Folder);
             let is_known = self.known.contains(&here);
             if is_folder && folder.obstacle(&name).context(named)? == Some(Obstacle::MountPoint) {
                 return Err(Error::request(format!(
