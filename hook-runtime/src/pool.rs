@@ -12,6 +12,8 @@ use crate::limits;
 const SLOTS: u32 = 2;
 /// Bytes of written pages that are brought back where they lie; more are given back to the system.
 const KEPT: usize = 256 << 10;
+/// The same of a stack, which no guest can read below its own frames: it is zeroed all the same.
+const KEPT_STACK: usize = 64 << 10;
 
 /// Makes the engines of this configuration hold their memory in slots.
 pub(crate) fn hold_memory(config: &mut Config) {
@@ -23,6 +25,8 @@ pub(crate) fn hold_memory(config: &mut Config) {
     pool.linear_memory_keep_resident(KEPT).table_keep_resident(KEPT);
     // Where the kernel tells which pages were written, only those are looked at.
     pool.pagemap_scan(Enabled::Auto);
+    pool.async_stack_keep_resident(KEPT_STACK);
+    config.async_stack_zeroing(true);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
 }
 
