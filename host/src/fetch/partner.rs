@@ -86,6 +86,7 @@ impl Partner {
 
     fn carry_out(&mut self, task: Task) -> Result<News, Gone> {
         let Task { range, end, opened } = task;
+        let gives_all = opened.is_some();
         let mut opened = match opened {
             Some(opened) => opened,
             None => match self.source.open_part(&self.candidate, range.start, range.end - range.start) {
@@ -96,7 +97,7 @@ impl Partner {
         };
         self.candidate.version = opened.version.take().or(self.candidate.version.take());
         let (wanted, rest) = (range.end - range.start, self.size - range.start);
-        let given = opened.size.unwrap_or(wanted);
+        let given = opened.size.unwrap_or(if gives_all { rest } else { wanted });
         if given != wanted && given != rest {
             let text = format!("it announces {given} bytes where {wanted} were asked for, or all {rest} behind them");
             return Ok(News::Failed(Problem::Wrong(text)));

@@ -38,6 +38,8 @@ struct Manner {
     lies: Option<usize>,
     /// It gives all behind a part too.
     gives_more: bool,
+    /// It does not say how much it gives.
+    says_no_size: bool,
 }
 
 struct Giver {
@@ -104,7 +106,8 @@ impl Kind {
         let size = if gives_more || has_no_parts { rest } else { length.unwrap_or(rest).min(rest) };
         giver.most.fetch_max(giver.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let reader = Box::new(Stream { giver: giver.clone(), at: offset as usize, end: (offset + size) as usize });
-        Ok(Opened { reader, size: Some(size), version: None, file: None })
+        let size = Some(size).filter(|_| !giver.manner.says_no_size);
+        Ok(Opened { reader, size, version: None, file: None })
     }
 }
 
@@ -386,6 +389,14 @@ fn places_that_give_more_than_they_are_asked_for_are_used_as_they_are() {
     let tried = Tried::of(16 * MIB, &vec![generous.clone(); 3], &[generous]);
     tried.is_right();
     assert_eq!(tried.told(), [""; 0]);
+}
+
+#[test]
+fn n11_one_that_says_no_size_goes_on_as_long_as_it_may() {
+    let quiet = Manner { says_no_size: true, has_no_parts: true, ..at(16 * MIB) };
+    let tried = Tried::of(8 * MIB, &[quiet], &[Manner { dies_after: Some(0), ..Manner::default() }]);
+    tried.is_right();
+    assert_eq!(tried.peers.giver(0).opened.load(Ordering::SeqCst), 1, "it is not interrupted");
 }
 
 #[test]
