@@ -108,6 +108,7 @@ fn every_command_answers_as_its_schema_says() {
             "plugin check",
             "plugin info",
             "plugin list",
+            "plugin new",
             "plugin remove",
             "push",
             "serve init",
