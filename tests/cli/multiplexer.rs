@@ -46,6 +46,8 @@ impl Tmux {
         let mut command = Command::new(&self.program);
         command.arg("-S").arg(self.home.path().join("socket")).args(arguments);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").env("TERM", "xterm-256color");
+        // A user who is there for services has one that only says no.
+        command.env("SHELL", "/bin/sh");
         command.output().unwrap()
     }
 
