@@ -93,12 +93,26 @@ fn is_over(screen: &str) -> bool {
     screen.lines().any(|line| line.starts_with("code ")) && screen.ends_with('$')
 }
 
+/// Installs, and calls this as soon as a bar is seen; what stands on the screen at the end. On a machine that is busy all
+/// may be over before somebody looks: then once more.
+fn amid_a_bar(world: &mut World, act: impl Fn(&Tmux)) -> Option<String> {
+    for _ in 0..5 {
+        let tmux = Tmux::start()?;
+        install(&tmux, world);
+        let has_bar = |screen: &str| screen.contains("fetching  [");
+        let seen = tmux.wait_for("a bar, or the end", |screen| has_bar(screen) || is_over(screen));
+        if has_bar(&seen) {
+            act(&tmux);
+            return Some(tmux.wait_for("the end", is_over));
+        }
+        *world = World::new();
+    }
+    panic!("no bar is ever seen");
+}
+
 #[test]
 fn bars_come_and_go() {
-    let (Some(tmux), world) = (Tmux::start(), World::new()) else { return };
-    install(&tmux, &world);
-    tmux.wait_for("a bar", |screen| screen.contains("fetching  ["));
-    let screen = tmux.wait_for("the end", is_over);
+    let Some(screen) = amid_a_bar(&mut World::new(), |_| {}) else { return };
     assert!(!screen.contains('['), "nothing of the bars is left:\n{screen}");
     let lines: Vec<&str> = screen.lines().collect();
     assert!(lines[0].starts_with("install ") && lines.contains(&"  slow: done"), "{screen}");
@@ -108,13 +122,16 @@ fn bars_come_and_go() {
 
 #[test]
 fn c31_control_c_amid_a_bar() {
-    let (Some(tmux), world) = (Tmux::start(), World::new()) else { return };
-    install(&tmux, &world);
-    tmux.wait_for("a bar", |screen| screen.contains("fetching  ["));
-    tmux.types(&["C-c"]);
-    let screen = tmux.wait_for("the end", is_over);
-    let lines: Vec<&str> = screen.lines().collect();
-    assert!(!screen.contains("fetching"), "nothing of the bar is left:\n{screen}");
-    assert_eq!(lines[lines.len() - 2..], ["code 130", "$"], "{screen}");
-    assert!(!world.exists("opt/packets/slow"), "{screen}");
+    for attempt in 1.. {
+        let mut world = World::new();
+        let Some(screen) = amid_a_bar(&mut world, |tmux| tmux.types(&["C-c"])) else { return };
+        let lines: Vec<&str> = screen.lines().collect();
+        if lines[lines.len() - 2] == "code 0" && attempt < 5 {
+            // It came too late.
+            continue;
+        }
+        assert!(!screen.contains("fetching"), "nothing of the bar is left:\n{screen}");
+        assert_eq!(lines[lines.len() - 2..], ["code 130", "$"], "{screen}");
+        return assert!(!world.exists("opt/packets/slow"), "{screen}");
+    }
 }
