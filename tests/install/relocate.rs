@@ -1,6 +1,8 @@
 //! `dataDir` is another folder now: the packages stay usable where they are, and move when somebody wants that.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
@@ -135,6 +137,10 @@ fn a_link_in_a_folder_that_leads_into_it_follows() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let changed = fs::metadata(&file).unwrap().modified().unwrap();
     symlink("gone", environment.at("opt/packets/tool/mine")).unwrap();
+    // The administrator's, in a folder whose name nobody can write down: it only looks like the package's link.
+    let nameless = |folder: &str| environment.at(folder).join(OsStr::from_bytes(b"\xff")).join("data");
+    fs::create_dir_all(nameless("opt/packets/tool")).unwrap();
+    symlink("mine", nameless("opt/packets/tool").join("whole")).unwrap();
     environment.run(&["config", "set", "Config.dataDir", "/srv/packets/deeper"]).ok();
     environment.run(&["relocate"]).ok();
     assert_eq!(
@@ -145,6 +151,9 @@ fn a_link_in_a_folder_that_leads_into_it_follows() {
     let copy = fs::metadata(environment.at("srv/packets/deeper/tool/data/other")).unwrap();
     assert_eq!((copy.permissions().mode() & 0o7777, copy.modified().unwrap()), (0o640, changed));
     assert_eq!(link(&environment, "srv/packets/deeper/tool/mine"), "gone");
+    let folder = nameless("srv/packets/deeper/tool");
+    assert_eq!(fs::read_link(folder.join("whole")).unwrap(), Path::new("mine"));
+    fs::remove_dir_all(folder.parent().unwrap()).unwrap();
     assert!(!environment.exists("opt/packets/tool"));
     fs::set_permissions(environment.at("srv/packets/deeper/tool/data/other"), fs::Permissions::from_mode(0o644))
         .unwrap();

@@ -18,7 +18,7 @@ use crate::interrupt;
 /// Something in it is neither file, folder nor link, or is a mount point; or a signal came.
 pub(super) fn copy(from: &Folder, name: &str, to: &Folder, links: &HashMap<RelPath, String>) -> Result<usize> {
     let mut copying = Copying { links, made: 0 };
-    copying.folder((from, to), OsStr::new(name), &RelPath::root(), 0)?;
+    copying.folder((from, to), OsStr::new(name), Some(&RelPath::root()), 0)?;
     Ok(copying.made)
 }
 
@@ -28,8 +28,14 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    /// The folder `name`, which is `path` as seen from the package's.
-    fn folder(&mut self, (from, to): (&Folder, &Folder), name: &OsStr, path: &RelPath, depth: usize) -> Result<()> {
+    /// The folder `name`, which is `path` as seen from the package's; none where that cannot be written down.
+    fn folder(
+        &mut self,
+        (from, to): (&Folder, &Folder),
+        name: &OsStr,
+        path: Option<&RelPath>,
+        depth: usize,
+    ) -> Result<()> {
         let named = || format!("cannot copy the folder {}", name.display());
         if depth > limits::DEPTH {
             return Err(Error::request(named()).caused_by("it is nested too deeply"));
@@ -41,7 +47,7 @@ impl Copying<'_> {
         for inner in source.list().context(named)? {
             interrupt::check()?;
             // Only what is on record has a new text, and what is on record is UTF-8.
-            let inside = inner.to_str().and_then(|inner| path.child(inner).ok());
+            let inside = path.zip(inner.to_str()).and_then(|(path, inner)| path.child(inner).ok());
             self.entry((&source, &target), &inner, inside.as_ref(), depth)?;
         }
         target.rights_as(&source).context(named)
@@ -60,7 +66,7 @@ impl Copying<'_> {
             Kind::Folder if from.obstacle(name).context(named)? == Some(Obstacle::MountPoint) => {
                 Err(Error::request(named()).caused_by("something is mounted there").hint("unmount it, then try again"))
             }
-            Kind::Folder => self.folder((from, to), name, path.unwrap_or(&RelPath::root()), depth + 1),
+            Kind::Folder => self.folder((from, to), name, path, depth + 1),
             Kind::File => {
                 self.made += 1;
                 file(from, to, name).context(named)

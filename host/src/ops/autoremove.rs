@@ -19,8 +19,7 @@ pub fn autoremove(options: &Options, events: &dyn Events) -> Result<Outcome> {
     let started = Instant::now();
     let context = Context::open(options, mode(options), "autoremove", events)?;
     let mut storage = context.storage(mode(options))?;
-    relocate::offer(&context, options, storage.as_mut(), events)?;
-    let installed = storage.installed()?;
+    let installed = relocate::installed(&context, options, storage.as_mut(), events)?;
     let plan = plan::removal_of_unneeded(&installed);
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
     let work = Transaction::new(&context, &installed, options, events)?;

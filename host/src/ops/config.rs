@@ -93,7 +93,9 @@ pub fn config_set(key: &str, value: &str, options: &Options, events: &dyn Events
     let committed = options.dry_run.is_none() && now != before;
     if committed {
         change_config::write(&context, options, &changed)?;
-        if (table, name) == DATA_DIR && !context.storage(Mode::Read)?.installed()?.is_empty() {
+        // It is written: a record that cannot be read is for the next command to tell.
+        let installed = || context.storage(Mode::Read).and_then(|storage| Ok(storage.installed()?)).unwrap_or_default();
+        if (table, name) == DATA_DIR && !installed().is_empty() {
             events.event(&Event::Note("what is installed stays where it is; `packets relocate` moves it"));
         }
     }

@@ -31,8 +31,7 @@ pub fn install(request: &InstallRequest, options: &Options, events: &dyn Events)
     let given: Vec<PackageName> = loose.candidates().into_iter().map(|candidate| candidate.name).collect();
     let (known, base) = known(&context, options, &mut loose, events)?;
     let mut storage = context.storage(mode(options))?;
-    relocate::offer(&context, options, storage.as_mut(), events)?;
-    let installed = storage.installed()?;
+    let installed = relocate::installed(&context, options, storage.as_mut(), events)?;
     let ask = |name: &PackageName, found: &[Candidate]| which(name, found, events);
     let wanted_of_several = match options.yes {
         true => Wanted::Highest,

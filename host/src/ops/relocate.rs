@@ -57,39 +57,40 @@ pub struct RelocatedPackage {
 /// # Errors
 /// Any kind; then nothing has changed.
 pub fn relocate(options: &Options, events: &dyn Events) -> Result<Relocations> {
+    let started = Instant::now();
     let context = Context::open(options, mode(options), COMMAND, events)?;
     let mut storage = context.storage(mode(options))?;
     let outside = outside(&context, &storage.installed()?, Some(events))?;
-    if options.dry_run.is_some() {
-        return Ok(relocations(&context, &outside, Vec::new()));
+    let changes_something = options.dry_run.is_none();
+    let moved = match changes_something && !outside.is_empty() {
+        true => carry_out(&context, &outside, storage.as_mut(), events)?,
+        false => relocations(&context, &outside, Vec::new()),
+    };
+    if changes_something {
+        remember(&context, options, events);
     }
-    let started = Instant::now();
-    let mut moved = relocations(&context, &outside, Vec::new());
-    if !outside.is_empty() {
-        moved = carry_out(&context, outside, storage.as_mut(), events)?;
-    }
-    remember(&context, options)?;
-    moved.took = started.elapsed();
-    Ok(moved)
+    Ok(Relocations { took: started.elapsed(), ..moved })
 }
 
-/// Asks whether packages that are not in `dataDir` should move there, and moves them. Where nobody says yes they stay
-/// where they are, and can be used as before.
+/// What is installed, once it was asked whether packages that are not in `dataDir` should move there. Where nobody says
+/// yes they stay where they are, and can be used as before.
 ///
 /// # Errors
 /// They cannot be moved; then nothing has changed.
-pub(super) fn offer(
+pub(super) fn installed(
     context: &Context,
     options: &Options,
     storage: &mut dyn Storage,
     events: &dyn Events,
-) -> Result<()> {
+) -> Result<Vec<InstalledPackage>> {
+    let installed = storage.installed()?;
     if mode(options) == Mode::Read {
-        return Ok(());
+        return Ok(installed);
     }
-    let outside = outside(context, &storage.installed()?, None)?;
+    let outside = outside(context, &installed, None)?;
     if outside.is_empty() {
-        return remember(context, options);
+        remember(context, options, events);
+        return Ok(installed);
     }
     let data = context.data.absolute();
     let (are, them) = match outside.as_slice() {
@@ -100,11 +101,12 @@ pub(super) fn offer(
     if !events.confirm(&format!("{are} in {from}, and dataDir is {data} now. Move {them} there?")) {
         let text = format!("{are} in {from}, not in {data}, and can be used there; `packets {COMMAND}` moves {them}");
         events.event(&Event::Warning(&text));
-        return Ok(());
+        return Ok(installed);
     }
-    let moved = carry_out(context, outside, storage, events)?;
-    events.event(&Event::Note(&format!("moved {} to {data}", count(moved.packages.len(), "package"))));
-    remember(context, options)
+    carry_out(context, &outside, storage, events)?;
+    events.event(&Event::Note(&format!("moved {} to {data}", count(outside.len(), "package"))));
+    remember(context, options, events);
+    Ok(storage.installed()?)
 }
 
 /// The number of things, and what they are.
@@ -162,7 +164,7 @@ fn relocations(context: &Context, packages: &[Relocation], links: Vec<RelPath>) 
 
 fn carry_out(
     context: &Context,
-    outside: Vec<Relocation>,
+    outside: &[Relocation],
     storage: &mut dyn Storage,
     events: &dyn Events,
 ) -> Result<Relocations> {
@@ -179,16 +181,16 @@ fn carry_out(
         origins: Vec::new(),
         undoes: None,
     };
-    let moved = paths(context, &outside)?;
+    let moved = paths(context, outside)?;
     let data = context.target.enter_or_make(&context.data, 0o755)?;
     room::for_moving(context, &data, outside.iter().map(|one| &one.package))?;
-    let done = on_ground(context, &about, |ground| commit::relocate(ground, &outside, &moved, transaction, storage))?;
+    let done = on_ground(context, &about, |ground| commit::relocate(ground, outside, &moved, transaction, storage))?;
     for warning in &done.warnings {
         events.event(&Event::Warning(warning));
     }
-    tell_of_mentions(context, &outside, storage, events)?;
+    tell_of_mentions(context, outside, storage, events);
     context.expire_history(storage, about.time, events);
-    Ok(Relocations { committed: true, ..relocations(context, &outside, done.links) })
+    Ok(Relocations { committed: true, ..relocations(context, outside, done.links) })
 }
 
 /// By which paths links lead to the packages' folders: as the config writes them, and without links on the way.
@@ -210,26 +212,23 @@ fn paths(context: &Context, outside: &[Relocation]) -> Result<Vec<Moved>> {
     Ok(moved)
 }
 
-/// Files that hooks wrote stay as they are: what in them names a folder that has moved only a person can judge.
-fn tell_of_mentions(context: &Context, moved: &[Relocation], storage: &dyn Storage, events: &dyn Events) -> Result<()> {
+/// Files that hooks wrote stay as they are: what in them names a folder that has moved only a person can judge. It has
+/// happened already: what cannot be read says nothing.
+fn tell_of_mentions(context: &Context, moved: &[Relocation], storage: &dyn Storage, events: &dyn Events) {
     for one in moved {
         let name = format!("{}/", one.package.folder.absolute());
-        for file in storage.files(&one.package.name)? {
-            let FileKind::File { size, .. } = file.kind else { continue };
-            if file.made_by == MadeBy::Hook
-                && !file.path.starts_with(&one.to)
-                && size <= LARGEST_TEXT
-                && mentions(context, &file.path, &name)
-            {
+        for file in storage.files(&one.package.name).unwrap_or_default() {
+            let is_text = matches!(file.kind, FileKind::File { size, .. } if size <= LARGEST_TEXT);
+            let is_elsewhere = file.made_by == MadeBy::Hook && !file.path.starts_with(&one.to);
+            if is_text && is_elsewhere && mentions(context, &file.path, &name) {
                 let text = format!("{} of {} still names {name}", file.path.absolute(), one.package.name);
                 events.event(&Event::Warning(&text));
             }
         }
     }
-    Ok(())
 }
 
-/// Whether a file holds a text. It has happened already: what cannot be read says nothing.
+/// Whether a file holds a text.
 fn mentions(context: &Context, path: &RelPath, text: &str) -> bool {
     let read = || {
         let parent = context.target.root().walk(&path.parent().unwrap_or_default())?;
@@ -246,13 +245,16 @@ fn mentions(context: &Context, path: &RelPath, text: &str) -> bool {
 }
 
 /// Writes down that all packages are in `dataDir`; not into a config that `--config` names: it may be that of other roots
-/// too.
-fn remember(context: &Context, options: &Options) -> Result<()> {
+/// too. Where that fails the next run does it: the record says where packages are.
+fn remember(context: &Context, options: &Options, events: &dyn Events) {
     let base = &context.config.base;
     if base.last_data_dir == base.data_dir || options.config.is_some() {
-        return Ok(());
+        return;
     }
-    change_config::change(context, options, |document| {
+    let written = change_config::change(context, options, |document| {
         change_config::table(document, "Config")["lastDataDir"] = toml_edit::value(base.data_dir.0.absolute());
-    })
+    });
+    if let Err(error) = written {
+        events.event(&Event::Warning(&error.to_string()));
+    }
 }

@@ -30,8 +30,7 @@ pub fn remove(request: &RemoveRequest, options: &Options, events: &dyn Events) -
     let started = Instant::now();
     let context = Context::open(options, mode(options), "remove", events)?;
     let mut storage = context.storage(mode(options))?;
-    relocate::offer(&context, options, storage.as_mut(), events)?;
-    let installed = storage.installed()?;
+    let installed = relocate::installed(&context, options, storage.as_mut(), events)?;
     let plan = plan::removal(&request.packages, &installed, request.cascade)?;
     events.event(&Event::Stage { name: "plan", took: started.elapsed() });
     let work = Transaction {

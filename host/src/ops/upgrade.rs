@@ -25,8 +25,7 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     let mut loose = Loose::default();
     let (known, base) = known(&context, options, &mut loose, events)?;
     let mut storage = context.storage(mode(options))?;
-    relocate::offer(&context, options, storage.as_mut(), events)?;
-    let installed = storage.installed()?;
+    let installed = relocate::installed(&context, options, storage.as_mut(), events)?;
     let mut asking = Asking { known: &known, loose: &loose, asked: Asked::new("upgrade") };
     if request.packages.is_empty() {
         newest_of_each(&installed).into_iter().try_for_each(|package| asking.one_of_all(package, &installed))?;
