@@ -1,14 +1,12 @@
 //! The entries of a tar, one after the other.
 
-use std::io::Read;
-
 use packets_plugin_api::ident::Digest;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileKind;
 use sha2::{Digest as _, Sha256};
 
 use super::extension::Pending;
-use super::frame::Frame;
+use super::frame::Plain;
 use super::header::{BLOCK, Head, Kind};
 use super::tree::IMPLIED_MODE;
 use super::{Bounds, Budget, Sink, Summary, Tree, limits, names};
@@ -20,8 +18,8 @@ fn no_manifest() -> Error {
 }
 
 /// The state between two entries.
-pub(super) struct Reader<'s, R> {
-    frame: Frame<R>,
+pub(super) struct Reader<'s, P> {
+    plain: P,
     sink: &'s mut dyn Sink,
     budget: Budget,
     tree: Tree,
@@ -30,17 +28,17 @@ pub(super) struct Reader<'s, R> {
     files: u64,
 }
 
-impl<'s, R: Read> Reader<'s, R> {
-    pub(super) fn open(reader: R, bounds: Bounds, sink: &'s mut dyn Sink) -> Result<Self> {
-        Ok(Self {
-            frame: Frame::open(reader)?,
+impl<'s, P: Plain> Reader<'s, P> {
+    pub(super) fn new(plain: P, bounds: Bounds, sink: &'s mut dyn Sink) -> Self {
+        Self {
+            plain,
             sink,
             budget: Budget::new(bounds),
             tree: Tree::default(),
             pending: Pending::default(),
             manifest: None,
             files: 0,
-        })
+        }
     }
 
     /// Reads to the end of the file and judges the whole.
@@ -78,13 +76,13 @@ impl<'s, R: Read> Reader<'s, R> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
         while filled < BLOCK {
-            let chunk = self.frame.chunk()?;
+            let chunk = self.plain.chunk()?;
             if chunk.is_empty() {
                 return Err(Error::integrity("the archive ends without its two end blocks"));
             }
             let count = chunk.len().min(BLOCK - filled);
             block[filled..filled + count].copy_from_slice(&chunk[..count]);
-            self.frame.consume(count);
+            self.plain.consume(count);
             filled += count;
         }
         Ok(block)
@@ -100,7 +98,7 @@ impl<'s, R: Read> Reader<'s, R> {
         }
         let mut padding = 0;
         loop {
-            let chunk = self.frame.chunk()?;
+            let chunk = self.plain.chunk()?;
             if chunk.is_empty() {
                 return Ok(());
             }
@@ -109,7 +107,7 @@ impl<'s, R: Read> Reader<'s, R> {
             }
             let count = chunk.len();
             padding += count as u64;
-            self.frame.consume(count);
+            self.plain.consume(count);
             if padding > limits::PADDING {
                 return Err(Error::integrity("the archive has more padding behind its end than any tar writes"));
             }
@@ -222,7 +220,7 @@ impl<'s, R: Read> Reader<'s, R> {
         let mut left = size;
         let mut padding = size.next_multiple_of(BLOCK as u64) - size;
         while left + padding > 0 {
-            let chunk = self.frame.chunk()?;
+            let chunk = self.plain.chunk()?;
             if chunk.is_empty() {
                 return Err(Error::integrity("the archive ends in the middle of an entry"));
             }
@@ -233,7 +231,7 @@ impl<'s, R: Read> Reader<'s, R> {
             let skipped = padding.min((chunk.len() - count) as u64);
             left -= count as u64;
             padding -= skipped;
-            self.frame.consume(count + skipped as usize);
+            self.plain.consume(count + skipped as usize);
         }
         Ok(())
     }

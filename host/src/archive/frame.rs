@@ -11,6 +11,15 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Magic number, descriptor, window, dictionary and content size at their longest.
 const LONGEST_HEADER: usize = 18;
 
+/// Decompressed bytes, some at a time.
+pub(super) trait Plain {
+    /// Those that have not been consumed. None mean that the frame has ended, is intact, and
+    /// that nothing stands behind it.
+    fn chunk(&mut self) -> Result<&[u8]>;
+    /// Marks the first `count` bytes of the last chunk as used.
+    fn consume(&mut self, count: usize);
+}
+
 /// Decompresses exactly one frame, in memory that depends on its window only.
 pub(super) struct Frame<R> {
     input: R,
@@ -21,19 +30,27 @@ pub(super) struct Frame<R> {
 }
 
 /// A buffer of which `at..end` is still to be used.
-struct Buffer {
+pub(super) struct Buffer {
     bytes: Box<[u8]>,
     at: usize,
     end: usize,
 }
 
 impl Buffer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: vec![0; limits::CHUNK].into_boxed_slice(), at: 0, end: 0 }
     }
 
-    fn unused(&self) -> &[u8] {
+    pub(super) fn unused(&self) -> &[u8] {
         &self.bytes[self.at..self.end]
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.end);
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.at, self.end) = (0, 0);
     }
 }
 
@@ -48,23 +65,15 @@ impl<R: Read> Frame<R> {
         Ok(frame)
     }
 
-    /// Decompressed bytes that have not been consumed. None mean that the frame has
-    /// ended, is intact, and that nothing stands behind it.
-    pub(super) fn chunk(&mut self) -> Result<&[u8]> {
-        while self.plain.at == self.plain.end && !self.ended {
-            self.decode()?;
-        }
-        Ok(self.plain.unused())
-    }
-
-    /// Marks the first `count` bytes of the last chunk as used.
-    pub(super) fn consume(&mut self, count: usize) {
-        self.plain.at = (self.plain.at + count).min(self.plain.end);
+    /// The next buffer with bytes, for an empty one; none at the end.
+    pub(super) fn take(&mut self, empty: Buffer) -> Result<Option<Buffer>> {
+        let is_end = self.chunk()?.is_empty();
+        Ok((!is_end).then(|| std::mem::replace(&mut self.plain, empty)))
     }
 
     fn decode(&mut self) -> Result<()> {
         if self.packed.at == self.packed.end {
-            (self.packed.at, self.packed.end) = (0, 0);
+            self.packed.clear();
             if !self.read_more()? {
                 return Err(Error::integrity("the package ends in the middle of its zstd frame"));
             }
@@ -86,7 +95,7 @@ impl<R: Read> Frame<R> {
     /// Appends to what is packed; whether there was more.
     fn read_more(&mut self) -> Result<bool> {
         if self.packed.at == self.packed.end {
-            (self.packed.at, self.packed.end) = (0, 0);
+            self.packed.clear();
         }
         loop {
             match self.input.read(&mut self.packed.bytes[self.packed.end..]) {
@@ -98,6 +107,19 @@ impl<R: Read> Frame<R> {
                 }
             }
         }
+    }
+}
+
+impl<R: Read> Plain for Frame<R> {
+    fn chunk(&mut self) -> Result<&[u8]> {
+        while self.plain.at == self.plain.end && !self.ended {
+            self.decode()?;
+        }
+        Ok(self.plain.unused())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.plain.consume(count);
     }
 }
 

@@ -10,6 +10,9 @@ pub(crate) const WINDOW_LOG: u32 = 25;
 pub(crate) const MAX_COMPRESSION_LEVEL: i32 = 19;
 /// Bytes read, and bytes decompressed, at once; the only buffers whose size is not the window's (A61).
 pub(super) const CHUNK: usize = 128 << 10;
+/// Decompressed buffers of [`CHUNK`] bytes that wait for the reader, where a thread of its own fills them: what a
+/// bomb can make before it is found out.
+pub(super) const AHEAD: usize = 8;
 /// Body of a pax header or a GNU long name (A51).
 pub(super) const EXTENSION: u64 = 256 << 10;
 /// Records in one pax header (A49).

@@ -21,6 +21,7 @@
 //! * **Left out**: owners, times, extended attributes and ACLs. A package that
 //!   asks for rights through them (setuid, file capabilities) is refused.
 
+mod ahead;
 mod entries;
 mod extension;
 mod frame;
@@ -32,12 +33,15 @@ pub(crate) mod tests;
 mod tree;
 
 use std::io::Read;
+use std::thread;
 
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileKind;
 
 use crate::error::Result;
 use crate::manifest::{self, Manifest};
+use ahead::Ahead;
+use frame::Frame;
 pub use limits::Bounds;
 pub(crate) use limits::{Budget, MAX_COMPRESSION_LEVEL, WINDOW_LOG};
 pub(crate) use names::{check_path, check_target};
@@ -126,7 +130,16 @@ pub struct Summary {
 /// sink's own; of kind storage when `reader` fails. After an error what the sink has
 /// made is to be thrown away.
 pub fn read(reader: impl Read, bounds: Bounds, sink: &mut dyn Sink) -> Result<Summary> {
-    entries::Reader::open(reader, bounds, sink)?.run()
+    entries::Reader::new(Frame::open(reader)?, bounds, sink).run()
+}
+
+/// As [`read`], while another thread decompresses what comes next.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_ahead(reader: impl Read + Send, bounds: Bounds, sink: &mut dyn Sink) -> Result<Summary> {
+    let frame = Frame::open(reader)?;
+    thread::scope(|scope| entries::Reader::new(Ahead::of(frame, scope), bounds, sink).run())
 }
 
 /// The manifest of an archive of `compressed` bytes, with warnings. Reads no further than
@@ -136,5 +149,5 @@ pub fn read(reader: impl Read, bounds: Bounds, sink: &mut dyn Sink) -> Result<Su
 /// As [`read`], for what stands before the manifest.
 pub fn read_manifest(reader: impl Read, compressed: u64) -> Result<(Manifest, Vec<String>)> {
     let bounds = Bounds { compressed, installed_size: None, available: None };
-    entries::Reader::open(reader, bounds, &mut Discard)?.run_to_manifest()
+    entries::Reader::new(Frame::open(reader)?, bounds, &mut Discard).run_to_manifest()
 }

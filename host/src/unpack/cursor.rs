@@ -16,6 +16,11 @@ impl Cursor {
         Self { root, way: Vec::new() }
     }
 
+    /// The topmost folder once more.
+    pub(crate) fn root_again(&self) -> io::Result<Folder> {
+        self.root.again()
+    }
+
     /// The folder in which the thing at `path` stands, and its name there.
     pub(crate) fn parent_of<'p>(&mut self, path: &'p str) -> io::Result<(&Folder, &'p str)> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));

@@ -7,6 +7,7 @@
 //! nobody. The target of a symbolic link is stored as written, also below another root.
 //! A hard link is one within the staged tree: whoever changes a staged file writes a new one.
 
+mod behind;
 mod cursor;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod writer;
 use std::collections::BTreeSet;
 use std::env::consts::ARCH;
 use std::io::Read;
+use std::thread;
 
 use packets_hook_runtime::folder::Folder;
 use packets_hook_runtime::limits;
@@ -29,8 +31,12 @@ use crate::archive::{self, Bounds, Record, Summary};
 use crate::error::{Context, Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::verify::Verified;
+use behind::Behind;
 pub(crate) use cursor::Cursor;
 use writer::Writer;
+
+/// Smaller packages are unpacked by one thread, beside others: more would cost more than they save.
+const ALONE: u64 = 1 << 20;
 
 /// What a package must turn out to be: what the plan was made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,14 +108,27 @@ pub fn unpack(verified: Verified, staging: &Folder, expected: &Expected) -> Resu
 }
 
 /// As [`unpack`], from any bytes.
-pub(crate) fn into(staging: &Folder, reader: impl Read, compressed: u64, expected: &Expected) -> Result<Staged> {
+pub(crate) fn into(staging: &Folder, reader: impl Read + Send, compressed: u64, expected: &Expected) -> Result<Staged> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = if compressed < ALONE { 1 } else { cores };
+    with_threads(threads, staging, reader, compressed, expected)
+}
+
+/// As [`into`]; with more than one thread it is decompressed, checked and written at the same time.
+pub(crate) fn with_threads(
+    threads: usize,
+    staging: &Folder,
+    reader: impl Read + Send,
+    compressed: u64,
+    expected: &Expected,
+) -> Result<Staged> {
     let name = &expected.name;
     let whole = |error: Error| error.within(format!("cannot unpack {name}"));
     staging.make(name.as_str(), 0o755).context(|| format!("cannot make a staging folder for {name}"))?;
     let staged = staging
         .open(name.as_str())
         .context(|| format!("cannot open the staging folder of {name}"))
-        .and_then(|tree| write(tree, reader, compressed, expected))
+        .and_then(|tree| write(threads, tree, reader, compressed, expected))
         .and_then(|staged| check(&staged.summary.manifest, expected).map(|()| staged));
     staged.map_err(|error| match staging.remove_tree(name.as_str()) {
         Ok(()) => whole(error),
@@ -117,14 +136,22 @@ pub(crate) fn into(staging: &Folder, reader: impl Read, compressed: u64, expecte
     })
 }
 
-fn write(tree: Folder, reader: impl Read, compressed: u64, expected: &Expected) -> Result<Staged> {
+fn write(
+    threads: usize,
+    tree: Folder,
+    reader: impl Read + Send,
+    compressed: u64,
+    expected: &Expected,
+) -> Result<Staged> {
     let space = rustix::fs::fstatvfs(&tree).context(|| "cannot ask for the free space".to_owned())?;
     // A file system without a size of its own says 0 blocks.
     let available = (space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize));
     let bounds = Bounds { compressed, installed_size: expected.installed_size, available };
     let mut writer = Writer::new(tree)?;
-    let mut summary = archive::read(reader, bounds, &mut writer)?;
-    let tree = writer.into_root();
+    let (mut summary, tree) = match threads {
+        1 => (archive::read(reader, bounds, &mut writer)?, writer.into_root()),
+        _ => read_and_write(threads, reader, bounds, writer)?,
+    };
     // Hooks are given the path of this folder, so it is always there.
     let data: RelPath = manifest::DATA.parse()?;
     if !summary.records.iter().any(|record| record.path == data) {
@@ -133,6 +160,19 @@ fn write(tree: Folder, reader: impl Read, compressed: u64, expected: &Expected) 
         summary.records.push(Record { path: data, kind: FileKind::Folder { mode: 0o755 } });
     }
     Ok(Staged { tree, summary })
+}
+
+fn read_and_write(
+    threads: usize,
+    reader: impl Read + Send,
+    bounds: Bounds,
+    writer: Writer,
+) -> Result<(Summary, Folder)> {
+    thread::scope(|scope| {
+        let mut behind = Behind::new(writer, threads, scope)?;
+        let summary = archive::read_ahead(reader, bounds, &mut behind)?;
+        Ok((summary, behind.finish()?.into_root()))
+    })
 }
 
 /// Compares the manifest with what was expected (M08, M10, M11).

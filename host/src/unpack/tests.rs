@@ -164,3 +164,50 @@ fn modes_hold_under_any_umask() {
     let mode = std::fs::metadata(site.staging().join("a")).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o755);
 }
+
+#[test]
+fn large_files_come_whole_by_several_threads() {
+    // Their pieces are written in any order, and hard links when all files are there.
+    let large: Vec<u8> = (0..20_000_000_u32).map(|number| (number / 7) as u8).collect();
+    let mut tar = good().file("data/large", &large);
+    for number in 0..300 {
+        tar = tar.file(format!("data/{number}"), vec![number as u8; number * 10]);
+    }
+    let package = tar.hard_link("data/again", "data/large").package();
+    let mut found = Vec::new();
+    for threads in [1, 2, 9] {
+        let site = Site::new();
+        let staging = Folder::open_ambient(&site.staging()).unwrap();
+        let staged = with_threads(threads, &staging, &package[..], package.len() as u64, &expected()).unwrap();
+        let at = site.staging().join("a/data");
+        assert!(std::fs::read(at.join("again")).unwrap() == large, "{threads}");
+        for number in 0..300 {
+            assert_eq!(std::fs::read(at.join(number.to_string())).unwrap(), vec![number as u8; number * 10]);
+        }
+        found.push((staged.files().to_vec(), walk(&site.staging())));
+    }
+    assert!(found.iter().all(|one| *one == found[0]));
+}
+
+#[test]
+fn c12_a_writer_that_fails_fails_the_package() {
+    // A file stands where one is to be made: only the writing thread can see that.
+    let site = Site::new();
+    let staging = Folder::open_ambient(&site.staging()).unwrap();
+    staging.make("a", 0o755).unwrap();
+    let root = staging.open("a").unwrap();
+    root.make("data", 0o755).unwrap();
+    root.open("data").unwrap().create("x", 0o644).unwrap();
+    let writer = Writer::new(root).unwrap();
+    let result = std::thread::scope(|scope| {
+        use crate::archive::Sink;
+        let mut behind = Behind::new(writer, 2, scope).unwrap();
+        let path: RelPath = "data/x".parse().unwrap();
+        behind.file(&path, 0o644, 3)?;
+        behind.content(b"abc")?;
+        behind.file_done()?;
+        behind.finish().map(|_| ())
+    });
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Storage, "cannot unpack data/x"));
+}

@@ -20,7 +20,7 @@ pub(super) struct Writer {
     file: Option<File>,
 }
 
-fn failed(path: &RelPath) -> impl FnOnce() -> String {
+pub(super) fn failed(path: &RelPath) -> impl FnOnce() -> String {
     move || format!("cannot unpack {path}")
 }
 
@@ -33,6 +33,28 @@ impl Writer {
             root.set_mode(0o755).context(|| "cannot set the mode of the staging folder".to_owned())?;
         }
         Ok(Self { cursor: Cursor::new(root), modes_hold, file: None })
+    }
+
+    /// One for another thread, below the same folder.
+    pub(super) fn again(&self) -> Result<Self> {
+        let root = self.cursor.root_again().context(|| "cannot open the staging folder again".to_owned())?;
+        Ok(Self { cursor: Cursor::new(root), modes_hold: self.modes_hold, file: None })
+    }
+
+    /// A new file, empty and open.
+    pub(super) fn create(&mut self, path: &RelPath, mode: u32) -> Result<File> {
+        let (parent, name) = self.cursor.parent_of(path.as_str()).context(failed(path))?;
+        let file = parent.create(name, mode).context(failed(path))?;
+        if !self.modes_hold {
+            folder::set_mode(&file, mode).context(failed(path))?;
+        }
+        Ok(file)
+    }
+
+    /// A new file with all its content.
+    pub(super) fn whole(&mut self, path: &RelPath, mode: u32, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create(path, mode)?;
+        file.write_all(bytes).context(failed(path))
     }
 
     pub(super) fn into_root(self) -> Folder {
@@ -54,12 +76,7 @@ impl Sink for Writer {
 
     fn file(&mut self, path: &RelPath, mode: u32, _: u64) -> Result<()> {
         interrupt::check()?;
-        let (parent, name) = self.cursor.parent_of(path.as_str()).context(failed(path))?;
-        let file = parent.create(name, mode).context(failed(path))?;
-        if !self.modes_hold {
-            folder::set_mode(&file, mode).context(failed(path))?;
-        }
-        self.file = Some(file);
+        self.file = Some(self.create(path, mode)?);
         Ok(())
     }
 

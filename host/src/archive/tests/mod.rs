@@ -18,7 +18,7 @@ use std::path::Path;
 
 use packets_hook_runtime::folder::Folder;
 
-use super::{Bounds, Sink, Summary, read};
+use super::{Bounds, Record, Sink, Summary, read};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unpack::{self, Expected, Staged};
 use builder::{MANIFEST, Tar, compress};
@@ -101,10 +101,36 @@ impl Site {
         self.home.path().join("staging")
     }
 
-    /// Unpacks for real.
+    /// Unpacks for real, by one thread. Into a site that is as it was made, several threads must come to the same.
     pub(crate) fn unpack(&self, package: &[u8]) -> Result<Staged> {
+        let is_new = std::fs::read_dir(self.staging()).unwrap().next().is_none();
+        let alone = self.unpack_with(1, package);
+        if is_new {
+            self.compare_with_several_threads(&alone, package);
+        }
+        alone
+    }
+
+    fn compare_with_several_threads(&self, alone: &Result<Staged>, package: &[u8]) {
+        let other = Self::new();
+        let together = other.unpack_with(3, package);
+        other.outside_is_untouched();
+        match (alone, &together) {
+            (Ok(alone), Ok(together)) => assert_eq!(alone.files(), together.files()),
+            (Err(alone), Err(together)) => {
+                assert_eq!((alone.to_string(), alone.causes()), (together.to_string(), together.causes()));
+            }
+            (alone, together) => panic!("{alone:?}, and by several threads {together:?}"),
+        }
+        let within_reach = |record: &Record| record.path.as_str().len() < 3000;
+        if alone.as_ref().map_or(&[][..], Staged::files).iter().all(within_reach) {
+            assert_eq!(walk(&self.staging()), walk(&other.staging()));
+        }
+    }
+
+    fn unpack_with(&self, threads: usize, package: &[u8]) -> Result<Staged> {
         let staging = Folder::open_ambient(&self.staging()).unwrap();
-        unpack::into(&staging, package, package.len() as u64, &expected())
+        unpack::with_threads(threads, &staging, package, package.len() as u64, &expected())
     }
 
     pub(crate) fn outside_is_untouched(&self) {
