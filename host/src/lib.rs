@@ -12,6 +12,7 @@ pub mod cache;
 pub mod cli;
 pub mod commit;
 pub mod config;
+mod cores;
 mod digest;
 mod durable;
 pub mod error;

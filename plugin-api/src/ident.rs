@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// A text that is not what it was taken for.
 ///
@@ -65,8 +65,8 @@ pub fn acts_on_terminal(c: char) -> bool {
 /// Guarantee: 1 to 128 bytes, the first an ASCII letter or digit, the others
 /// ASCII letters, digits or one of `@ + . _ -`. It is therefore a safe file
 /// name and never `.` or `..`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PackageName(Box<str>);
 
 impl PackageName {
@@ -112,8 +112,8 @@ impl FromStr for PackageName {
 ///
 /// Its text is exactly 64 lower-case hex digits; nothing else parses, and there
 /// is no value that means "unknown".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -163,8 +163,8 @@ impl fmt::Display for Digest {
 ///
 /// It is only a text that anyone can copy, and alone gives no right. At most
 /// 128 bytes, all printable ASCII.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Family(Box<str>);
 
 impl Family {
@@ -201,8 +201,8 @@ impl FromStr for Family {
 }
 
 /// The id of one transaction: 16 lower-case hex digits.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TransactionId(Box<str>);
 
 impl TransactionId {
@@ -236,6 +236,11 @@ macro_rules! text_conversions {
         }
         impl From<$type> for String {
             fn from(value: $type) -> Self { value.to_string() }
+        }
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
         }
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, "{self}") }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::ident::{ParseError, display_as_text, text_conversions};
 
@@ -13,8 +13,8 @@ use crate::ident::{ParseError, display_as_text, text_conversions};
 /// or `..`, holds a NUL, or is longer than 255 bytes; the whole is at most 4095
 /// bytes. The root itself is the empty path. Equality and
 /// [`starts_with`](Self::starts_with) go by components.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RelPath(Box<str>);
 
 impl RelPath {
@@ -77,7 +77,20 @@ impl RelPath {
             return Err(ParseError::new("a file name", name, "no '/'"));
         }
         check_component(name)?;
-        if self.is_root() { name.parse() } else { format!("{}/{name}", self.0).parse() }
+        if self.is_root() { Ok(Self(name.into())) } else { self.followed_by(name) }
+    }
+
+    /// This path, a slash, and `rest`, whose components have been checked.
+    fn followed_by(&self, rest: &str) -> Result<Self, ParseError> {
+        let length = self.0.len() + 1 + rest.len();
+        let mut text = String::with_capacity(length);
+        text.push_str(&self.0);
+        text.push('/');
+        text.push_str(rest);
+        match length <= Self::MAX_LEN {
+            true => Ok(Self(text.into_boxed_str())),
+            false => Err(too_long(&text)),
+        }
     }
 
     /// This path followed by `rest`.
@@ -88,7 +101,7 @@ impl RelPath {
         if self.is_root() {
             return Ok(rest.clone());
         }
-        format!("{}/{}", self.0, rest.0).parse()
+        self.followed_by(&rest.0)
     }
 
     /// Whether this is `base` or lies below it, by components.
@@ -109,6 +122,10 @@ impl RelPath {
     }
 }
 
+fn too_long(text: &str) -> ParseError {
+    ParseError::new("a relative path", text, "at most 4095 bytes")
+}
+
 fn check_component(part: &str) -> Result<(), ParseError> {
     let rule = match part {
         "" => "no component is empty",
@@ -127,7 +144,7 @@ impl FromStr for RelPath {
             return Ok(Self::root());
         }
         if text.len() > Self::MAX_LEN {
-            return Err(ParseError::new("a relative path", text, "at most 4095 bytes"));
+            return Err(too_long(text));
         }
         text.split('/').try_for_each(check_component)?;
         Ok(Self(text.into()))
@@ -184,6 +201,27 @@ mod tests {
         let long = format!("{}b", "a/".repeat(2100));
         for bad in ["/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", &"x".repeat(256), &long] {
             assert!(bad.parse::<RelPath>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_order_does_not_depend_on_where_paths_differ() {
+        let texts: Vec<String> = (0..40).flat_map(|at| ["/b", "-b", "b"].map(|end| "x".repeat(at + 1) + end)).collect();
+        for (one, other) in texts.iter().flat_map(|one| texts.iter().map(move |other| (path(one), path(other)))) {
+            assert_eq!(one.cmp(&other), one.components().cmp(other.components()), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_together_is_as_long_as_a_path_may_be() {
+        let long = path(&"a/".repeat(2047)[..4093]);
+        assert_eq!(long.child("b").unwrap().as_str().len(), 4095);
+        assert_eq!(long.join(&path("b")).unwrap(), long.child("b").unwrap());
+        for joined in [long.child("bc"), long.join(&path("bc")), long.join(&path("b/c"))] {
+            assert!(joined.unwrap_err().to_string().contains("at most 4095 bytes"));
+        }
+        for bad in ["", ".", "..", "a/b", "a\0"] {
+            assert!(path("a").child(bad).is_err() && RelPath::root().child(bad).is_err(), "{bad}");
         }
     }
 

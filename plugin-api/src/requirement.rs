@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::ident::{PackageName, ParseError, text_conversions};
 use crate::version::Version;
@@ -55,8 +55,8 @@ impl Constraint {
 }
 
 /// `a`, `zlib>=1.3`, or `a | b`: any one of its alternatives satisfies it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Requirement {
     /// At least one, in order of preference.
     alternatives: Vec<Constraint>,

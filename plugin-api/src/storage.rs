@@ -71,6 +71,10 @@ impl Found {
 pub trait PackageIndex: Debug + Send {
     /// The package of exactly this name.
     fn package(&self, name: &PackageName) -> Result<Option<IndexEntry>, StorageError>;
+    /// Whether the package of exactly this name is there, with this digest. What else its row says need not be read.
+    fn is_release(&self, name: &PackageName, digest: &Digest) -> Result<bool, StorageError> {
+        Ok(self.package(name)?.is_some_and(|entry| entry.digest == *digest))
+    }
     /// The packages with this alias, the highest serial first.
     fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError>;
     /// The packages that provide this name, the highest serial first.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::ident::{ParseError, display_as_text, text_conversions};
 
@@ -13,8 +13,8 @@ use crate::ident::{ParseError, display_as_text, text_conversions};
 /// Guarantee: 1 to 128 bytes of visible ASCII without `/`, `|`, `,`, `<`, `>`
 /// or `=`. The order is total over all of them; two spellings that compare
 /// equal (`1.0`, `1.00`) are equal.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Version(Box<str>);
 
 impl Version {

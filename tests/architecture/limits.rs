@@ -42,6 +42,7 @@ const MET: [(&str, &[Row]); 13] = [
         &[
             ("WINDOW_LOG", &["a60_windows"]),
             ("MAX_COMPRESSION_LEVEL", &["a60_levels_up_to_one_that_readers_must_support", "the_zstd_program"]),
+            ("SPARE", &["a61_the_memory_of_small_windows_is_kept_and_no_more"]),
             ("AHEAD", &["a58_so_many_buffers_come_ahead_and_no_more"]),
             ("EXTENSION", &["a51_extensions_up_to_a_bound"]),
             ("PAX_RECORDS", &["a49_records_up_to_a_bound"]),

@@ -178,67 +178,109 @@ impl Ahead {
     }
 }
 
+/// The folders from the root to where a path has led so far.
+struct Way {
+    /// All that were entered, also those that were left again. The first is the root.
+    passed: Vec<Spot>,
+    /// The way below the root, as places in `passed`.
+    below: Vec<usize>,
+}
+
+impl Way {
+    fn from(root: Spot) -> Self {
+        Self { passed: vec![root], below: Vec::new() }
+    }
+
+    fn here(&self) -> &Spot {
+        &self.passed[self.below.last().copied().unwrap_or(0)]
+    }
+
+    /// The root counts.
+    fn depth(&self) -> usize {
+        self.below.len() + 1
+    }
+
+    fn enter(&mut self, spot: Spot) {
+        self.below.push(self.passed.len());
+        self.passed.push(spot);
+    }
+
+    /// The folder that `..` leads out of; of the root it leads nowhere.
+    fn leave(&mut self) -> Option<&Spot> {
+        self.below.pop().map(|at| &self.passed[at])
+    }
+
+    fn back_to_root(&mut self) {
+        self.below.clear();
+    }
+
+    fn ends(self, names: Vec<String>, path: RelPath, thing: Thing, slash: bool) -> Place {
+        Place { parent: self.here().clone(), names, path, thing, slash, passed: self.passed }
+    }
+
+    fn ends_at(self, name: String, path: RelPath, thing: Thing, slash: bool) -> Place {
+        self.ends(vec![name], path, thing, slash)
+    }
+
+    /// For a path whose last name was `..` or led back to a folder on the way.
+    fn ends_in_folder(mut self) -> Place {
+        let spot = self.here().clone();
+        let old = spot.base.as_ref().map(|base| base.stat);
+        let path = spot.path.clone();
+        let names = path.file_name().map(str::to_owned).into_iter().collect();
+        self.leave();
+        self.ends(names, path, Thing { found: Found::Folder(spot), old }, true)
+    }
+}
+
 impl Overlay {
     /// Follows `text`, which begins at the root whether it says so or not. The last
     /// name is followed, if it is a link, only with `follow`.
     pub(super) fn resolve(&mut self, guard: &dyn Guard, text: &str, follow: bool) -> Result<Place> {
         let mut ahead = Ahead { names: Vec::new(), links: 0, slash: false };
         ahead.push(text, true);
-        let mut stack = vec![self.root_spot()];
-        let mut passed = stack.clone();
+        let mut way = Way::from(self.root_spot());
         while let Some((name, by_hook)) = ahead.names.pop() {
             if name == ".." {
-                if stack.len() > 1
-                    && let Some(left) = stack.pop()
+                if let Some(left) = way.leave()
                     && by_hook
                 {
-                    guard.leave(&left)?;
+                    guard.leave(left)?;
                 }
                 continue;
             }
-            let parent = stack.last().cloned().unwrap_or_else(|| self.root_spot());
-            let path = parent.path.child(&name).map_err(|error| Stop::invalid(error.rule))?;
+            let path = way.here().path.child(&name).map_err(|error| Stop::invalid(error.rule))?;
             let last = ahead.names.is_empty();
             let guess = if last { Guess::Any } else { Guess::Folder };
-            let thing = self.lookup(&parent, &name, &path, guess).map_err(|stop| guard.tell(&path, stop))?;
+            let thing = self.lookup(way.here(), &name, &path, guess).map_err(|stop| guard.tell(&path, stop))?;
             match thing.found {
                 Found::Symlink { ref stored, .. } if !last || follow => {
                     self.check_link(&path, &thing)?;
-                    if !guard.follow(&path, self.entries.contains_key(&path), last)? {
-                        return Ok(Place { parent, names: vec![name], path, thing, slash: ahead.slash, passed });
+                    let made = self.entries.contains_key(&path);
+                    if !guard.follow(&path, made, last)? {
+                        return Ok(way.ends_at(name, path, thing, ahead.slash));
                     }
                     if stored.starts_with('/') {
-                        stack.truncate(1);
+                        way.back_to_root();
                     }
-                    let by_hook = self.entries.contains_key(&path) || guard.doubts(&path);
-                    ahead.link(&stored.clone(), by_hook).map_err(|stop| guard.tell(&path, stop))?;
+                    let by_hook = made || guard.doubts(&path);
+                    ahead.link(stored, by_hook).map_err(|stop| guard.tell(&path, stop))?;
                 }
-                Found::Folder(ref spot) if !last => {
-                    guard.enter(spot)?;
-                    if stack.len() > limits::DEPTH {
+                Found::Folder(spot) if !last => {
+                    guard.enter(&spot)?;
+                    if way.depth() > limits::DEPTH {
                         return Err(Stop::invalid("too many folders inside each other"));
                     }
-                    stack.push(spot.clone());
-                    passed.push(spot.clone());
+                    way.enter(spot);
                 }
-                Found::Nothing if !last => return missing(stack, name, ahead, passed),
+                Found::Nothing if !last => return missing(way, name, ahead),
                 _ if !last => {
                     return Err(guard.tell(&path, Stop::Invalid(format!("{} is not a folder", shown(&path)))));
                 }
-                _ => return Ok(Place { parent, names: vec![name], path, thing, slash: ahead.slash, passed }),
+                _ => return Ok(way.ends_at(name, path, thing, ahead.slash)),
             }
         }
-        Ok(self.ended_in_folder(stack, passed))
-    }
-
-    /// For a path whose last name was `..` or led back to a folder on the way.
-    fn ended_in_folder(&self, mut stack: Vec<Spot>, passed: Vec<Spot>) -> Place {
-        let spot = stack.pop().unwrap_or_else(|| self.root_spot());
-        let old = spot.base.as_ref().map(|base| base.stat);
-        let path = spot.path.clone();
-        let names = path.file_name().map(str::to_owned).into_iter().collect();
-        let parent = stack.last().cloned().unwrap_or_else(|| self.root_spot());
-        Place { parent, names, path, thing: Thing { found: Found::Folder(spot), old }, slash: true, passed }
+        Ok(way.ends_in_folder())
     }
 
     fn root_spot(&self) -> Spot {
@@ -339,18 +381,17 @@ fn look(folder: &Folder, name: &str, path: &RelPath) -> Result<Option<Thing>> {
 }
 
 /// The place of a path of which a folder is missing.
-fn missing(stack: Vec<Spot>, name: String, ahead: Ahead, passed: Vec<Spot>) -> Result<Place> {
-    let parent = stack.last().cloned().ok_or(Stop::NotFound)?;
+fn missing(way: Way, name: String, ahead: Ahead) -> Result<Place> {
     let names: Vec<String> = std::iter::once(name).chain(ahead.names.into_iter().rev().map(|(name, _)| name)).collect();
-    if names.len() + stack.len() > limits::DEPTH {
+    if names.len() + way.depth() > limits::DEPTH {
         return Err(Stop::invalid("too many folders inside each other"));
     }
-    let mut path = parent.path.clone();
     // What would come after `..` cannot be told: the path is judged as far as it goes.
+    let mut path = way.here().path.clone();
     for name in names.iter().take_while(|name| *name != "..") {
         path = path.child(name).map_err(|error| Stop::invalid(error.rule))?;
     }
-    Ok(Place { parent, names, path, thing: Thing::nothing(), slash: ahead.slash, passed })
+    Ok(way.ends(names, path, Thing::nothing(), ahead.slash))
 }
 
 /// What a new link in `parent` holds: `target` itself, or what leads there on a relocated target.

@@ -1,8 +1,9 @@
 //! The zstd frame around an archive (RFC 8878).
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read};
 
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
 use super::limits;
 use crate::error::{Context as _, Error, Result};
@@ -20,13 +21,49 @@ pub(super) trait Plain {
     fn consume(&mut self, count: usize);
 }
 
+impl<P: Plain> Plain for &mut P {
+    fn chunk(&mut self) -> Result<&[u8]> {
+        (**self).chunk()
+    }
+    fn consume(&mut self, count: usize) {
+        (**self).consume(count);
+    }
+}
+
 /// Decompresses exactly one frame, in memory that depends on its window only.
 pub(super) struct Frame<R> {
     input: R,
+    tools: Tools,
+    ended: bool,
+}
+
+/// What a frame is decompressed with, and the next one of the thread again: memory that is asked for anew has to be
+/// mapped and cleared, which for a small package takes as long as decompressing it.
+struct Tools {
     decoder: DCtx<'static>,
     packed: Buffer,
     plain: Buffer,
-    ended: bool,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Tools>> = const { Cell::new(None) };
+}
+
+impl Tools {
+    fn make() -> Result<Self> {
+        let decoder = DCtx::try_create().ok_or_else(|| Error::storage("out of memory for decompression"))?;
+        Ok(Self { decoder, packed: Buffer::new(), plain: Buffer::new() })
+    }
+
+    /// As they were made.
+    fn take() -> Result<Self> {
+        let mut tools = SPARE.take().map_or_else(Self::make, Ok)?;
+        tools.packed.clear();
+        tools.plain.clear();
+        tools.decoder.reset(ResetDirective::SessionAndParameters).map_err(broken)?;
+        tools.decoder.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG)).map_err(broken)?;
+        Ok(tools)
+    }
 }
 
 /// A buffer of which `at..end` is still to be used.
@@ -57,35 +94,40 @@ impl Buffer {
 impl<R: Read> Frame<R> {
     /// Reads the frame's header and checks it.
     pub(super) fn open(input: R) -> Result<Self> {
-        let mut decoder = DCtx::try_create().ok_or_else(|| Error::storage("out of memory for decompression"))?;
-        decoder.set_parameter(DParameter::WindowLogMax(limits::WINDOW_LOG)).map_err(broken)?;
-        let mut frame = Self { input, decoder, packed: Buffer::new(), plain: Buffer::new(), ended: false };
-        while frame.packed.end < LONGEST_HEADER && frame.read_more()? {}
-        check_header(frame.packed.unused())?;
+        let mut frame = Self { input, tools: Tools::take()?, ended: false };
+        while frame.tools.packed.end < LONGEST_HEADER && frame.read_more()? {}
+        check_header(frame.tools.packed.unused())?;
         Ok(frame)
+    }
+
+    /// Leaves the memory to the next frame of this thread, where it is not much.
+    pub(super) fn leave(self) {
+        if self.tools.decoder.sizeof() <= limits::SPARE {
+            SPARE.set(Some(self.tools));
+        }
     }
 
     /// The next buffer with bytes, for an empty one; none at the end.
     pub(super) fn take(&mut self, empty: Buffer) -> Result<Option<Buffer>> {
         let is_end = self.chunk()?.is_empty();
-        Ok((!is_end).then(|| std::mem::replace(&mut self.plain, empty)))
+        Ok((!is_end).then(|| std::mem::replace(&mut self.tools.plain, empty)))
     }
 
     fn decode(&mut self) -> Result<()> {
-        if self.packed.at == self.packed.end {
-            self.packed.clear();
+        if self.tools.packed.at == self.tools.packed.end {
+            self.tools.packed.clear();
             if !self.read_more()? {
                 return Err(Error::integrity("the package ends in the middle of its zstd frame"));
             }
         }
-        let mut input = InBuffer::around(self.packed.unused());
-        let mut output = OutBuffer::around(&mut self.plain.bytes[..]);
-        let left = self.decoder.decompress_stream(&mut output, &mut input).map_err(broken)?;
-        (self.plain.at, self.plain.end) = (0, output.pos());
-        self.packed.at += input.pos();
+        let mut input = InBuffer::around(self.tools.packed.unused());
+        let mut output = OutBuffer::around(&mut self.tools.plain.bytes[..]);
+        let left = self.tools.decoder.decompress_stream(&mut output, &mut input).map_err(broken)?;
+        (self.tools.plain.at, self.tools.plain.end) = (0, output.pos());
+        self.tools.packed.at += input.pos();
         if left == 0 {
             self.ended = true;
-            if self.packed.at < self.packed.end || self.read_more()? {
+            if self.tools.packed.at < self.tools.packed.end || self.read_more()? {
                 return Err(Error::integrity("the package has something behind its zstd frame"));
             }
         }
@@ -94,15 +136,15 @@ impl<R: Read> Frame<R> {
 
     /// Appends to what is packed; whether there was more.
     fn read_more(&mut self) -> Result<bool> {
-        if self.packed.at == self.packed.end {
-            self.packed.clear();
+        if self.tools.packed.at == self.tools.packed.end {
+            self.tools.packed.clear();
         }
         loop {
-            match self.input.read(&mut self.packed.bytes[self.packed.end..]) {
+            match self.input.read(&mut self.tools.packed.bytes[self.tools.packed.end..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => {
                     let count = read.context(|| "cannot read the package file".into())?;
-                    self.packed.end += count;
+                    self.tools.packed.end += count;
                     return Ok(count > 0);
                 }
             }
@@ -112,14 +154,14 @@ impl<R: Read> Frame<R> {
 
 impl<R: Read> Plain for Frame<R> {
     fn chunk(&mut self) -> Result<&[u8]> {
-        while self.plain.at == self.plain.end && !self.ended {
+        while self.tools.plain.at == self.tools.plain.end && !self.ended {
             self.decode()?;
         }
-        Ok(self.plain.unused())
+        Ok(self.tools.plain.unused())
     }
 
     fn consume(&mut self, count: usize) {
-        self.plain.consume(count);
+        self.tools.plain.consume(count);
     }
 }
 
@@ -184,4 +226,59 @@ fn what_else(bytes: &[u8]) -> &'static str {
         return "a tar archive that is not compressed";
     }
     known.iter().find(|(magic, _)| bytes.starts_with(magic)).map_or("something else", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use zstd::zstd_safe::{CCtx, CParameter};
+
+    use super::*;
+
+    /// A frame of a megabyte that needs a window of this size.
+    fn framed(window_log: u32) -> Vec<u8> {
+        let plain: Vec<u8> = (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+        let mut context = CCtx::create();
+        context.set_parameter(CParameter::WindowLog(window_log)).unwrap();
+        context.set_parameter(CParameter::ContentSizeFlag(false)).unwrap();
+        let mut packed = vec![0; 2 << 20];
+        let mut output = OutBuffer::around(&mut packed[..]);
+        context.compress_stream(&mut output, &mut InBuffer::around(&plain)).unwrap();
+        assert_eq!(context.end_stream(&mut output).unwrap(), 0);
+        let written = output.pos();
+        packed.truncate(written);
+        packed
+    }
+
+    fn read(packed: &[u8]) -> usize {
+        let mut frame = Frame::open(packed).unwrap();
+        let mut size = 0;
+        while let Some(count) = Some(frame.chunk().unwrap().len()).filter(|count| *count > 0) {
+            size += count;
+            frame.consume(count);
+        }
+        frame.leave();
+        size
+    }
+
+    fn is_kept() -> bool {
+        let spare = SPARE.take();
+        let is_kept = spare.is_some();
+        SPARE.set(spare);
+        is_kept
+    }
+
+    #[test]
+    fn a61_the_memory_of_small_windows_is_kept_and_no_more() {
+        for (window_log, kept) in [(21, true), (25, false), (21, true), (22, false), (10, true)] {
+            assert_eq!(read(&framed(window_log)), 1 << 20);
+            assert_eq!(is_kept(), kept, "a window of 2 to the {window_log}");
+        }
+        // What was used for a frame that broke off serves the next one.
+        let whole = framed(20);
+        let mut broken = Frame::open(&whole[..1000]).unwrap();
+        assert!(broken.take(Buffer::new()).is_err());
+        broken.leave();
+        assert!(is_kept());
+        assert_eq!(read(&whole), 1 << 20);
+    }
 }

@@ -13,6 +13,9 @@ pub(super) const CHUNK: usize = 128 << 10;
 /// Decompressed buffers of [`CHUNK`] bytes that wait for the reader, where a thread of its own fills them: what a
 /// bomb can make before it is found out.
 pub(super) const AHEAD: usize = 8;
+/// Bytes that a decoder may hold to be kept for the next package of its thread: enough for a window of 2 MiB, which is
+/// that of zstd's default level.
+pub(super) const SPARE: usize = 3 << 20;
 /// Body of a pax header or a GNU long name (A51).
 pub(super) const EXTENSION: u64 = 256 << 10;
 /// Records in one pax header (A49).

@@ -130,7 +130,10 @@ pub struct Summary {
 /// sink's own; of kind storage when `reader` fails. After an error what the sink has
 /// made is to be thrown away.
 pub fn read(reader: impl Read, bounds: Bounds, sink: &mut dyn Sink) -> Result<Summary> {
-    entries::Reader::new(Frame::open(reader)?, bounds, sink).run()
+    let mut frame = Frame::open(reader)?;
+    let summary = entries::Reader::new(&mut frame, bounds, sink).run();
+    frame.leave();
+    summary
 }
 
 /// As [`read`], while another thread decompresses what comes next.

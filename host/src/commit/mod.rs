@@ -94,18 +94,19 @@ pub struct Site<'a> {
 ///
 /// # Errors
 /// The first step that fails; then everything is as it was, unless the error says otherwise.
-pub fn commit(hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, entry: &Entry<'_>) -> Result<Committed> {
+pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, entry: &Entry<'_>) -> Result<Committed> {
     let mut kept = hooked.kept().to_vec();
     let mut draft = Draft::new(site.target.root(), site.area);
     trees::draft(&mut draft, &hooked, &mut kept)?;
     let moved = changes::draft(&mut draft, &hooked, site.data)?;
-    let rows = rows::rows(&hooked, entry, &moved, storage)?;
-    let before = rows::inverse(&rows, storage)?;
+    let records = hooked.take_records();
+    let entries = draft.steps.len() + records.iter().map(|(_, files)| files.len()).sum::<usize>();
+    let rows = rows::rows(&hooked, records, entry, &moved, storage)?;
+    let before = rows::inverse(&rows, hooked.take_leaving(), storage)?;
     let Draft { folders, steps, .. } = draft;
     let places = site.area.places(site.record_folder)?;
     let decision = Decision { places, folders, steps, rows, before };
 
-    let entries = decision.steps.len() + hooked.records().iter().map(|(_, files)| files.len()).sum::<usize>();
     let Site { target, record_folder, record_copy, area, .. } = *site;
     let ground = Ground { root: target.root(), record_folder, record_copy, area };
     let warnings = carry_out::carry_out(&ground, decision, entries, storage)?;

@@ -72,7 +72,7 @@ pub(crate) fn relocate(
     }
     let Work { draft: Draft { folders, steps, .. }, copied, mut outcome, .. } = work;
     let rows = Rows { transaction, gone: Vec::new(), installed, approved: Vec::new() };
-    let before = rows::inverse(&rows, storage)?;
+    let before = rows::inverse(&rows, Vec::new(), storage)?;
     let places = ground.area.places(ground.record_folder)?;
     let entries = steps.len() + copied;
     let decision = Decision { places, folders, steps, rows, before };

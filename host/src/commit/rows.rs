@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::storage::{
-    Approval, FileKind, InstalledPackage, InstalledRow, Origin, Rows, Storage, TransactionRow,
+    Approval, FileKind, FileRecord, InstalledPackage, InstalledRow, Origin, Rows, Storage, TransactionRow,
 };
 
 use super::changes::Moved;
 use crate::error::Result;
 use crate::fetch;
-use crate::hook::Hooked;
+use crate::hook::{Hooked, Leaving};
 use crate::journal::Inverse;
 use crate::plan::{Installation, Plan, Source};
 
@@ -27,16 +27,24 @@ pub struct Entry<'a> {
     pub base: &'a str,
 }
 
-pub(super) fn rows(hooked: &Hooked, entry: &Entry<'_>, moved: &Moved, storage: &dyn Storage) -> Result<Rows> {
+/// `records` are the paths of each arriving package, in their order.
+pub(super) fn rows(
+    hooked: &Hooked,
+    records: Vec<(PackageName, Vec<FileRecord>)>,
+    entry: &Entry<'_>,
+    moved: &Moved,
+    storage: &dyn Storage,
+) -> Result<Rows> {
     let stays = |name: &_| hooked.arriving().iter().any(|arriving| arriving.package.name == *name);
     let gone =
         hooked.leaving().iter().map(|leaving| leaving.package.name.clone()).filter(|name| !stays(name)).collect();
     let mut installed = Vec::with_capacity(hooked.arriving().len());
-    for (arriving, (_, files)) in hooked.arriving().iter().zip(hooked.records()) {
-        let mut files = files.clone();
-        for file in &mut files {
-            if let Some(kept) = moved.away.get(&file.path) {
-                file.displaced = Some(kept.clone());
+    for (arriving, (_, mut files)) in hooked.arriving().iter().zip(records) {
+        if !moved.away.is_empty() {
+            for file in &mut files {
+                if let Some(kept) = moved.away.get(&file.path) {
+                    file.displaced = Some(kept.clone());
+                }
             }
         }
         let mut package = arriving.package.clone();
@@ -81,15 +89,20 @@ fn origins(entry: &Entry<'_>) -> Vec<Origin> {
         .collect()
 }
 
-/// The rows that bring back what is on record now.
-pub(super) fn inverse(rows: &Rows, storage: &dyn Storage) -> Result<Inverse> {
+/// The rows that bring back what is on record now; `leaving` have been read from it already.
+pub(super) fn inverse(rows: &Rows, leaving: Vec<Leaving>, storage: &dyn Storage) -> Result<Inverse> {
+    let mut read: HashMap<PackageName, Vec<FileRecord>> =
+        leaving.into_iter().map(|leaving| (leaving.package.name, leaving.files)).collect();
     let mut inverse = Inverse { gone: Vec::new(), installed: Vec::new(), approved: Vec::new() };
     // One question, however many packages it is about.
     let mut installed: HashMap<PackageName, InstalledPackage> =
         storage.installed()?.into_iter().map(|package| (package.name.clone(), package)).collect();
     for name in rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)) {
         match installed.remove(name) {
-            Some(package) => inverse.installed.push(InstalledRow { package, files: storage.files(name)? }),
+            Some(package) => {
+                let files = read.remove(name).map_or_else(|| storage.files(name), Ok)?;
+                inverse.installed.push(InstalledRow { package, files });
+            }
             None => inverse.gone.push(name.clone()),
         }
     }

@@ -91,7 +91,7 @@ impl Reversal {
             }
         }
         let rows = self.rows(&area.about());
-        let before = rows::inverse(&rows, storage)?;
+        let before = rows::inverse(&rows, Vec::new(), storage)?;
         let places = area.places(ground.record_folder)?;
         let Draft { folders, steps, .. } = draft;
         let warnings = carry_out::carry_out(ground, Decision { places, folders, steps, rows, before }, 0, storage)?;

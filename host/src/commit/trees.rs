@@ -1,11 +1,14 @@
 //! The folders of packages: each comes and goes as a whole.
 
+use std::sync::Arc;
+
 use packets_hook_runtime::folder::{Folder, Kind as FileKind};
 use packets_plugin_api::relpath::RelPath;
 
 use super::draft::{Draft, looking, standing};
-use super::extras;
+use super::extras::{self, Extra};
 use super::layers::make_alike;
+use crate::cores;
 use crate::error::{Context, Error, Result};
 use crate::hook::{Arriving, Hooked, Leaving};
 use crate::journal::{Kind, Put, Spot};
@@ -27,10 +30,41 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, kept: &mut Vec<Kept>
             arrive(draft, arriving)?;
         }
     }
+    let mut trees = Vec::with_capacity(old_trees.len());
     for (leaving, old) in old_trees {
-        carry_over(draft, leaving, &old, hooked, kept)?;
+        let folder = &leaving.package.folder;
+        let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
+        trees.push(OldTree { leaving, successor: successor(leaving, hooked), old, parent });
+    }
+    for (tree, extras) in trees.iter().zip(cores::map(&trees, OldTree::extras)) {
+        carry_over(draft, tree, extras?, kept)?;
     }
     Ok(())
+}
+
+/// A tree that goes.
+struct OldTree<'a> {
+    leaving: &'a Leaving,
+    successor: Option<&'a Arriving>,
+    /// Where it goes.
+    old: Spot,
+    /// The folder that it stands in.
+    parent: Arc<Folder>,
+}
+
+impl OldTree<'_> {
+    fn name(&self) -> &str {
+        self.leaving.package.folder.file_name().unwrap_or_default()
+    }
+
+    fn extras(&self) -> Result<Vec<Extra>> {
+        let in_new = |path: &RelPath| self.successor.is_some_and(|new| new.staged.tree().walk(path).is_ok());
+        extras::find(&self.parent, self.name(), (&self.leaving.files, &self.leaving.package.folder), &in_new)
+    }
+}
+
+fn successor<'a>(leaving: &Leaving, hooked: &'a Hooked) -> Option<&'a Arriving> {
+    hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref())
 }
 
 /// The spot that the old tree goes to; none where no folder goes.
@@ -91,29 +125,18 @@ fn staged_tree(draft: &mut Draft<'_>, arriving: &Arriving) -> Result<(Spot, crat
 }
 
 /// What the administrator put into a package's folder moves to the release that takes its place.
-fn carry_over(
-    draft: &mut Draft<'_>,
-    leaving: &Leaving,
-    old: &Spot,
-    hooked: &Hooked,
-    kept: &mut Vec<Kept>,
-) -> Result<()> {
+fn carry_over(draft: &mut Draft<'_>, tree: &OldTree<'_>, extras: Vec<Extra>, kept: &mut Vec<Kept>) -> Result<()> {
+    let OldTree { leaving, successor, old, parent } = tree;
     let folder = &leaving.package.folder;
-    let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
-    let name = folder.file_name().unwrap_or_default();
-    let successor =
-        hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref());
-    let in_new = |path: &RelPath| successor.is_some_and(|new| new.staged.tree().walk(path).is_ok());
-    let extras = extras::find(&parent, name, (&leaving.files, folder), &in_new)?;
     if extras.is_empty() {
         return Ok(());
     }
     let old_path = draft.folders[old.folder].path.child(&old.name)?;
-    let tree = looking(folder, parent.open(name))?;
-    let goes = looking(folder, draft.tree_that_goes(folder, &tree))?;
+    let stands = looking(folder, parent.open(tree.name()))?;
+    let goes = looking(folder, draft.tree_that_goes(folder, &stands))?;
     for extra in extras {
         let carried = match successor {
-            Some(arriving) if !extra.nameless => carry(draft, &extra.path, (&tree, &goes), &old_path, arriving)?,
+            Some(arriving) if !extra.nameless => carry(draft, &extra.path, (&stands, &goes), &old_path, arriving)?,
             _ => None,
         };
         let was = folder.join(&extra.path)?;

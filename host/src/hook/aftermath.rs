@@ -18,6 +18,40 @@ use crate::ops::{HookOutcome, Kept};
 /// Names that are tried for a new file beside a changed one.
 const MOST_BESIDE: u32 = 20;
 
+/// The packages that go, and what they have in common.
+pub(super) struct Going<'a> {
+    names: HashSet<&'a PackageName>,
+    /// For each folder that hooks made, to how many of them it still belongs.
+    folders: HashMap<&'a RelPath, usize>,
+}
+
+impl<'a> Going<'a> {
+    pub(super) fn of(leaving: &'a [Leaving]) -> Self {
+        let mut folders = HashMap::new();
+        for file in leaving.iter().flat_map(made_outside).filter(is_folder) {
+            *folders.entry(&file.path).or_default() += 1;
+        }
+        Self { names: leaving.iter().map(|gone| &gone.package.name).collect(), folders }
+    }
+
+    /// Whether others that have not gone yet have the folder `file` too; counts one of them as gone.
+    fn is_shared(&mut self, file: &'a FileRecord) -> bool {
+        let Some(left) = self.folders.get_mut(&file.path).filter(|_| is_folder(&file)) else { return false };
+        *left = left.saturating_sub(1);
+        *left > 0
+    }
+}
+
+fn is_folder(file: &&FileRecord) -> bool {
+    matches!(file.kind, FileKind::Folder { .. })
+}
+
+/// What hooks made for a package outside its own folder.
+fn made_outside(package: &Leaving) -> impl Iterator<Item = &FileRecord> {
+    let outside = |path: &RelPath| !path.starts_with(&package.package.folder);
+    package.files.iter().filter(move |file| file.made_by == MadeBy::Hook && outside(&file.path))
+}
+
 impl Hooks<'_> {
     /// What a remove hook made where nothing was goes with the package.
     pub(super) fn drop_created(
@@ -39,26 +73,23 @@ impl Hooks<'_> {
         Ok(())
     }
 
-    /// Takes away what hooks made for a package that goes, but what is in `made`.
-    pub(super) fn take_away(
+    /// Takes away what hooks made for a package that goes, but what is in `made`. A folder that several packages of
+    /// `going` share goes with the last of them.
+    pub(super) fn take_away<'a>(
         &self,
         overlay: &mut Overlay,
-        package: &Leaving,
+        package: &'a Leaving,
         made: &HashSet<RelPath>,
         kept: &mut BTreeSet<RelPath>,
-        leaving: &[Leaving],
+        going: &mut Going<'a>,
     ) -> Result<()> {
-        let outside = |path: &RelPath| !path.starts_with(&package.package.folder);
-        let mut paths: Vec<_> = package
-            .files
-            .iter()
-            .filter(|file| file.made_by == MadeBy::Hook && outside(&file.path) && !made.contains(&file.path))
-            .collect();
+        let mut paths: Vec<_> = made_outside(package).collect();
         paths.sort_by(|a, b| b.path.cmp(&a.path));
         for file in paths {
-            let others = self.storage.owners(&file.path)?;
-            let stays = |name: &PackageName| !leaving.iter().any(|gone| gone.package.name == *name);
-            if others.iter().any(|(name, _)| stays(name)) {
+            if going.is_shared(file) || made.contains(&file.path) {
+                continue;
+            }
+            if self.storage.owners(&file.path)?.iter().any(|(name, _)| !going.names.contains(name)) {
                 continue;
             }
             // What is of another kind by now is the administrator's, also where a hook would take it away.

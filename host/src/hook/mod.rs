@@ -15,7 +15,7 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{Approval, FileRecord, InstalledPackage};
 
-pub use permissions::{Approvals, Permitted};
+pub use permissions::{Approvals, Permitted, StoredGrants};
 pub use records::StoredOwners;
 pub use run::{Hooks, Runners};
 
@@ -79,6 +79,14 @@ impl Hooked {
     /// All paths of each arriving package.
     pub fn records(&self) -> &[(PackageName, Vec<FileRecord>)] {
         &self.records
+    }
+    /// The same, for the record: nothing is left of them here.
+    pub(crate) fn take_records(&mut self) -> Vec<(PackageName, Vec<FileRecord>)> {
+        std::mem::take(&mut self.records)
+    }
+    /// The packages that go, with all that was read of them: nothing is left of them here.
+    pub(crate) fn take_leaving(&mut self) -> Vec<Leaving> {
+        std::mem::take(&mut self.leaving)
     }
     /// What each hook did, in order.
     pub fn outcomes(&self) -> &[HookOutcome] {

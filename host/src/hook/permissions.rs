@@ -1,5 +1,8 @@
 //! What a package's hooks may reach: never more than somebody approved.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use packets_hook_runtime::sandbox::{self, GrantError, Places, Right};
 use packets_plugin_api::hook::{Denial, Grant};
 use packets_plugin_api::ident::{Family, PackageName};
@@ -28,6 +31,33 @@ pub struct Approvals<'a> {
     pub events: &'a dyn Events,
     /// A dry run goes on with what is asked for, and says so.
     pub dry_run: bool,
+    /// What somebody has approved before.
+    pub stored: StoredGrants<'a>,
+}
+
+/// The approvals on record, read when the first package asks.
+pub struct StoredGrants<'a> {
+    storage: &'a dyn Storage,
+    read: OnceCell<HashMap<(PackageName, Family), Grant>>,
+}
+
+impl<'a> StoredGrants<'a> {
+    /// Those of this record.
+    pub fn of(storage: &'a dyn Storage) -> Self {
+        Self { storage, read: OnceCell::new() }
+    }
+
+    fn grant(&self, name: &PackageName, family: &Family) -> Result<Grant> {
+        let read = match self.read.get() {
+            Some(read) => read,
+            None => {
+                let all = self.storage.all_approvals()?;
+                let map = all.into_iter().map(|Approval { name, family, grant }| ((name, family), grant)).collect();
+                self.read.get_or_init(|| map)
+            }
+        };
+        Ok(read.get(&(name.clone(), family.clone())).cloned().unwrap_or_default())
+    }
 }
 
 /// What a package's hooks get.
@@ -46,13 +76,7 @@ impl Approvals<'_> {
     ///
     /// # Errors
     /// Something that nobody has approved, with the lines that would.
-    pub fn permit(
-        &self,
-        name: &PackageName,
-        family: &Family,
-        asked: &Permissions,
-        storage: &dyn Storage,
-    ) -> Result<Permitted> {
+    pub fn permit(&self, name: &PackageName, family: &Family, asked: &Permissions) -> Result<Permitted> {
         let allow = sandbox::default_allow(&self.sandbox.allow, self.bin_dir, name)
             .map_err(|error| Error::request("cannot use the config's Sandbox.allow").because(&error))?;
         let refused =
@@ -63,9 +87,9 @@ impl Approvals<'_> {
         let granted = self.sandbox.granted(name, family);
         self.check(&granted).map_err(refused)?;
         let extra = self.extra.iter().filter(|extra| extra.package == *name).map(|extra| extra.path.clone()).collect();
-        let stored = storage.approvals(name, family)?;
+        // Merged with nothing: in the order and without the repetitions that a grant has.
+        let stored = sandbox::merge([&self.stored.grant(name, family)?]);
         let mut parts = vec![Grant { allow, ..Grant::default() }, Grant { write: extra, ..Grant::default() }, granted];
-        let stored = sandbox::merge(stored.iter().map(|approval| &approval.grant));
         parts.push(stored.clone());
         let approved = sandbox::merge(&parts);
         let asked = Grant {

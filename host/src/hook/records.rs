@@ -1,6 +1,6 @@
 //! What will be on record of a package after its hooks have run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use packets_hook_runtime::folder::{Folder, Stat};
@@ -24,48 +24,62 @@ impl Owners for StoredOwners<'_> {
     }
 }
 
+/// The changes of each package's hooks.
+pub(super) fn by_package(changes: &[Change]) -> HashMap<&PackageName, Vec<&Change>> {
+    let mut map: HashMap<&PackageName, Vec<&Change>> = HashMap::new();
+    for change in changes {
+        for name in &change.by {
+            map.entry(name).or_default().push(change);
+        }
+    }
+    map
+}
+
 /// All paths of an arriving package, sorted: what it brought, what its hook did in its
-/// folder, and what its hook did elsewhere.
+/// folder, and what its hook did elsewhere: `changes`.
 pub(super) fn of_package(
     package: &Arriving,
     in_tree: &[Effect],
-    changes: &[Change],
+    changes: &[&Change],
     leaving: &[Leaving],
 ) -> Vec<FileRecord> {
-    let mut records: BTreeMap<RelPath, FileRecord> = BTreeMap::new();
-    let mut insert = |path: RelPath, made_by: MadeBy, kind: FileKind| {
-        records.insert(path.clone(), FileRecord { path, made_by, kind, displaced: None });
-    };
-    for file in package.staged.files() {
-        if let Ok(path) = package.folder.join(&file.path) {
-            insert(path, MadeBy::Data, file.kind.clone());
-        }
-    }
+    let record = |path: RelPath, made_by: MadeBy, kind: FileKind| FileRecord { path, made_by, kind, displaced: None };
+    let brought = package.staged.files().iter().filter_map(|file| {
+        let path = package.folder.join(&file.path).ok()?;
+        Some(record(path, MadeBy::Data, file.kind.clone()))
+    });
+    let mut records: Vec<FileRecord> = brought.collect();
     let name = &package.package.name;
     let mut gone = HashSet::new();
     for effect in in_tree {
         match kind_of_effect(&effect.becomes) {
-            Some(kind) => insert(effect.path.clone(), MadeBy::Hook, kind),
+            Some(kind) => records.push(record(effect.path.clone(), MadeBy::Hook, kind)),
             None => {
                 gone.insert(effect.path.clone());
             }
         }
     }
-    for change in changes.iter().filter(|change| change.by.contains(name)) {
+    for change in changes {
         if let Some(kind) = kind_of_change(&change.becomes) {
-            insert(change.path.clone(), MadeBy::Hook, kind);
+            records.push(record(change.path.clone(), MadeBy::Hook, kind));
         }
     }
     let is_gone =
         |path: &RelPath| std::iter::successors(Some(path.clone()), RelPath::parent).any(|it| gone.contains(&it));
-    records.retain(|path, _| gone.is_empty() || !is_gone(path));
+    if !gone.is_empty() {
+        records.retain(|record| !is_gone(&record.path));
+    }
+    // Of two records of one path the later holds, which is the hook's.
+    records.reverse();
+    records.sort_by(|one, other| one.path.cmp(&other.path));
+    records.dedup_by(|later, kept| later.path == kept.path);
     // What an older release displaced is still displaced.
     for old in leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name)).flat_map(|old| &old.files) {
-        if let (Some(kept), Some(record)) = (&old.displaced, records.get_mut(&old.path)) {
-            record.displaced = Some(kept.clone());
+        if let (Some(kept), Ok(at)) = (&old.displaced, records.binary_search_by(|record| record.path.cmp(&old.path))) {
+            records[at].displaced = Some(kept.clone());
         }
     }
-    records.into_values().collect()
+    records
 }
 
 fn kind_of_effect(becomes: &EffectKind) -> Option<FileKind> {

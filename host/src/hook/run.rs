@@ -13,10 +13,12 @@ use packets_plugin_api::registry::Registry;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{FileKind, MadeBy, Storage};
 
+use super::aftermath::Going;
 use super::permissions::{Approvals, Permitted, denied};
 use super::records::{self, StoredOwners};
 use super::{Arriving, Hooked, Leaving};
 use crate::config::{OnDenied, Sandbox};
+use crate::cores;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::given;
 use crate::interrupt;
@@ -126,11 +128,12 @@ impl Hooks<'_> {
         let permissions = self.tell_of_new(&arriving, &leaving, &permitted);
         let mut outcomes = Vec::new();
         let mut kept = BTreeSet::new();
+        let mut going = Going::of(&leaving);
         for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
             let outcome = self.run_remove(&mut overlay, package)?;
             self.drop_created(&mut overlay, &package.package.name, outcome.as_ref())?;
             outcomes.extend(outcome);
-            self.take_away(&mut overlay, package, &HashSet::new(), &mut kept, &leaving)?;
+            self.take_away(&mut overlay, package, &HashSet::new(), &mut kept, &mut going)?;
             overlay.hide(&package.package.folder).map_err(failed)?;
         }
         for (package, permitted) in arriving.iter().zip(permitted) {
@@ -146,7 +149,7 @@ impl Hooks<'_> {
                 .collect();
             outcomes.extend(outcome);
             for old in old {
-                self.take_away(&mut overlay, old, &made, &mut kept, &leaving)?;
+                self.take_away(&mut overlay, old, &made, &mut kept, &mut going)?;
                 if old.package.folder != package.folder {
                     overlay.hide(&old.package.folder).map_err(failed)?;
                 }
@@ -203,11 +206,16 @@ impl Hooks<'_> {
         }
         let mut kept: Vec<Kept> =
             kept.into_iter().map(|path| Kept { was: path.clone(), now: path, beside: None }).collect();
-        let mut records = Vec::with_capacity(arriving.len());
+        let mut folded = Vec::with_capacity(arriving.len());
         for package in &arriving {
-            let in_tree = overlay.fold_into_tree(&package.folder).map_err(failed)?;
-            records.push((package.package.name.clone(), records::of_package(package, &in_tree, &changes, &leaving)));
+            folded.push((package, overlay.fold_into_tree(&package.folder).map_err(failed)?));
         }
+        let by_package = records::by_package(&changes);
+        let mut records = cores::map(&folded, |(package, in_tree)| {
+            let name = &package.package.name;
+            let elsewhere = by_package.get(name).map_or(&[][..], Vec::as_slice);
+            (name.clone(), records::of_package(package, in_tree, elsewhere, &leaving))
+        });
         self.share_folders(&changes, &mut records, &arriving)?;
         if !self.purge {
             self.keep_edited(&mut changes, &mut records, &leaving, &mut kept)?;
@@ -226,7 +234,7 @@ impl Hooks<'_> {
 
     fn permit(&self, package: &Arriving) -> Result<Permitted> {
         let asked = asked_by(package.staged.manifest());
-        self.approvals.permit(&package.package.name, &package.package.family, &asked, self.storage)
+        self.approvals.permit(&package.package.name, &package.package.family, &asked)
     }
 
     /// What each package's hooks may do that those of the release before did not ask for. Who has just been asked knows.
@@ -291,7 +299,7 @@ impl Hooks<'_> {
         };
         let (name, family) = (&package.package.name, &package.package.family);
         // What was approved at the install may have been withdrawn since: then the hook runs with less.
-        let mut permitted = self.approvals.permit(name, family, &Permissions::default(), self.storage)?;
+        let mut permitted = self.approvals.permit(name, family, &Permissions::default())?;
         permitted.grant.replace.clear();
         // What its own hooks made goes anyway: the hook may take it away itself.
         let own = package

@@ -1,5 +1,6 @@
 //! `install`, and how it and `upgrade` come to a plan.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::{InstallRequest, Options, Outcome, relocate};
 use crate::error::{Error, Result};
 use crate::given::{self, Given};
 use crate::manifest;
-use crate::plan::{self, Candidate, Known, Left, Plan, Problem, Resolver, Selection, Solver, Wanted};
+use crate::plan::{self, Candidate, Catalogue as _, Known, Left, Plan, Problem, Resolver, Selection, Solver, Wanted};
 use crate::report::{Event, Events};
 
 /// Installs what was asked for, with what it needs.
@@ -54,10 +55,20 @@ fn decide(
     wanted_of_several: &Wanted<'_>,
 ) -> Result<Plan> {
     let (mut goals, mut unchanged) = (Vec::new(), Vec::new());
+    let by_name: HashMap<&PackageName, &InstalledPackage> =
+        installed.iter().map(|package| (&package.name, package)).collect();
     for name in wanted {
+        // Most often what is asked for again stands there as it is in the index.
+        let standing = by_name.get(name).and_then(|package| package.digest);
+        if let Some(digest) = standing
+            && known.is_release(name, &digest)?
+        {
+            unchanged.push(name.clone());
+            continue;
+        }
         let mut goal = plan::find_goal(name, known, wanted_of_several).map_err(|error| beside(name, error))?;
         loose.complete(&mut goal)?;
-        match installed.iter().find(|package| plan::is_same_release(package, &goal)) {
+        match by_name.get(&goal.name).filter(|package| plan::is_same_release(package, &goal)) {
             Some(package) => unchanged.push(package.name.clone()),
             None => goals.push(goal),
         }

@@ -18,7 +18,7 @@ use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome, room};
 use crate::commit::{self, About, Area, Entry, Site};
 use crate::error::{Context as _, Result};
-use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners};
+use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners, StoredGrants};
 use crate::plan::{self, Plan};
 use crate::report::{Event, Events};
 use crate::target::Place;
@@ -249,6 +249,7 @@ impl<'a> Transaction<'a> {
                 config: &context.config_name,
                 events: self.events,
                 dry_run: self.options.dry_run.is_some(),
+                stored: StoredGrants::of(storage),
             },
             storage,
             root: context.target.root(),

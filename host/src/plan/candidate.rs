@@ -112,6 +112,8 @@ impl Answers for InstalledPackage {
 pub trait Catalogue {
     /// The candidate of exactly this name.
     fn named(&self, name: &PackageName) -> Result<Option<Candidate>>;
+    /// Whether the candidate of exactly this name has this digest.
+    fn is_release(&self, name: &PackageName, digest: &Digest) -> Result<bool>;
     /// Those with this alias, the highest serial first.
     fn aliased(&self, alias: &PackageName) -> Result<Vec<Candidate>>;
     /// Those that provide this name, the highest serial first.
@@ -169,6 +171,14 @@ impl Catalogue for Known {
         match &self.index {
             Some(index) => Ok(index.package(name)?.map(Candidate::from)),
             None => Ok(None),
+        }
+    }
+
+    fn is_release(&self, name: &PackageName, digest: &Digest) -> Result<bool> {
+        match (self.loose.iter().find(|candidate| candidate.name == *name), &self.index) {
+            (Some(found), _) => Ok(found.digest == Some(*digest)),
+            (None, Some(index)) => Ok(index.is_release(name, digest)?),
+            (None, None) => Ok(false),
         }
     }
 

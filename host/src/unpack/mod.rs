@@ -109,8 +109,8 @@ pub fn unpack(verified: Verified, staging: &Folder, expected: &Expected) -> Resu
 
 /// As [`unpack`], from any bytes.
 pub(crate) fn into(staging: &Folder, reader: impl Read + Send, compressed: u64, expected: &Expected) -> Result<Staged> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = if compressed < ALONE { 1 } else { cores };
+    // To count the cores takes as long as some files.
+    let threads = if compressed < ALONE { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
     with_threads(threads, staging, reader, compressed, expected)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::sample::{entry, family, must, must_fail, name};
-use crate::ident::Family;
+use crate::ident::{Digest, Family};
 use crate::storage::{IndexEntry, IndexSummary, PackageIndex, StorageErrorKind, StorageFormat};
 
 /// Runs every check of the index in `folder`, which must be empty for a format that
@@ -53,9 +53,12 @@ fn what_is_written_is_found(format: &dyn StorageFormat, file: &Path) {
     for entry in &entries {
         let found = must("package", index.package(&entry.name));
         assert_eq!(found.as_ref(), Some(entry), "found as written, numbered in the order given");
+        assert!(must("is_release", index.is_release(&entry.name, &entry.digest)), "its own digest");
+        assert!(!must("is_release", index.is_release(&entry.name, &Digest::from_bytes([0x5a; 32]))), "another digest");
     }
     for none in ["go", "golang", "Zlib", "no-such"] {
         assert_eq!(must("package", index.package(&name(none))), None, "a package is found by its exact name");
+        assert!(!must("is_release", index.is_release(&name(none), &entries[0].digest)), "a name that is no package's");
     }
     let aliased = |text: &str| must("aliased", index.aliased(&name(text)));
     assert_eq!(names(&aliased("go")), ["go1.24", "go1.23"], "the highest serial first");

@@ -9,9 +9,10 @@ mod write;
 use std::fmt;
 use std::path::Path;
 
-use packets_plugin_api::ident::{Family, PackageName};
+use packets_plugin_api::ident::{Digest, Family, PackageName};
 use packets_plugin_api::storage::{Found, IndexEntry, PackageIndex, StorageError, StorageErrorKind};
-use rusqlite::{Connection, Params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Params};
 
 use crate::failure::Subject;
 use crate::limits;
@@ -39,6 +40,7 @@ pub(crate) struct IndexDb {
 }
 
 const NAMED: &str = "SELECT serial FROM packages WHERE realname = ?1";
+const RELEASE: &str = "SELECT realname, hash FROM packages WHERE serial = ?1";
 const ALIASED: &str = "SELECT serial FROM packages WHERE name = ?1";
 /// A name needs no escape in JSON.
 const PROVIDING: &str = "SELECT serial FROM packages WHERE instr(provides, '\"' || ?1 || '\"')";
@@ -154,6 +156,21 @@ impl PackageIndex for IndexDb {
     fn package(&self, name: &PackageName) -> Result<Option<IndexEntry>, StorageError> {
         let found = self.look_up(&[NAMED], name.as_str(), usize::MAX)?;
         Ok(self.as_asked(found, |entry| entry.name == *name)?.pop())
+    }
+
+    fn is_release(&self, name: &PackageName, digest: &Digest) -> Result<bool, StorageError> {
+        let failed = self.subject.failed("read");
+        self.clock.start(limits::QUERY_TIME);
+        let mut named = self.connection.prepare_cached(NAMED).map_err(&failed)?;
+        let serial: Option<i64> = named.query_row([name.as_str()], |row| row.get(0)).optional().map_err(&failed)?;
+        let Some(serial) = serial else { return Ok(false) };
+        let mut statement = self.connection.prepare_cached(RELEASE).map_err(&failed)?;
+        let mut rows = statement.query([serial]).map_err(&failed)?;
+        let Some(row) = rows.next().map_err(&failed)? else { return Ok(false) };
+        let is = |at: usize, wanted: &str| -> rusqlite::Result<bool> {
+            Ok(matches!(row.get_ref(at)?, ValueRef::Text(text) if text == wanted.as_bytes()))
+        };
+        Ok(is(0, name.as_str()).map_err(&failed)? && is(1, &digest.to_string()).map_err(&failed)?)
     }
 
     fn aliased(&self, alias: &PackageName) -> Result<Vec<IndexEntry>, StorageError> {
