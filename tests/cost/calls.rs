@@ -115,6 +115,21 @@ fn packages_and_hooks_take_few_calls_and_no_threads() {
 }
 
 #[test]
+fn to_remove_a_package_with_a_hook_costs_the_same_beside_many() {
+    let removal = |packages: u32| {
+        let (environment, _) = install(packages, 5, true)?;
+        let names: Vec<String> = (0..packages).map(|number| format!("package-{number}")).collect();
+        let words: Vec<&str> = ["remove"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        Some(count(&environment, &words))
+    };
+    let (Some(few), Some(more), Some(many)) = (removal(20), removal(60), removal(140)) else { return };
+    let (early, late) = (more.more_than(&few, 40.0), many.more_than(&more, 80.0));
+    at_most("to remove a package with a hook", late.all(), 130.0, &late);
+    let grows = late.all() / early.all();
+    assert!(grows < 1.1, "each one more costs {grows:.2} of what one cost before: {early:?}, then {late:?}");
+}
+
+#[test]
 fn nothing_to_do_takes_few_calls_and_writes_nothing() {
     let Some((environment, _)) = install(5, 5, false) else { return };
     let repo = format!("{}/index.db", environment.repo().display());

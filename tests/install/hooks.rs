@@ -97,6 +97,33 @@ fn hooks_of_one_command_see_each_other() {
 }
 
 #[test]
+fn a_folder_of_packages_that_go_together_goes_with_the_last_of_them() {
+    let environment = TestEnvironment::new();
+    let publish = |name: &str, needs: &[&str]| {
+        let write = format!(
+            "os.mkdir('/usr/share/doc/all', 493) local f = io.open('/usr/share/doc/all/{name}', 'w') f:write('1') f:close()"
+        );
+        // The folder is there for the remove hook of each, whatever has gone before.
+        let look = "local f = assert(io.open('/usr/share/doc/all/note', 'w')) f:write('x') f:close() os.remove('/usr/share/doc/all/note')";
+        environment.publish(&Package::new(name, "1").needs(needs).install(&write).remove(look));
+    };
+    publish("first", &[]);
+    publish("second", &["first"]);
+    publish("third", &["second"]);
+    publish("fourth", &["third"]);
+    environment.run_with_repo(&["install", "fourth"]).ok();
+    environment.run(&["remove", "third", "fourth"]).ok();
+    assert!(environment.exists("usr/share/doc/all/second") && !environment.exists("usr/share/doc/all/third"));
+    environment.run(&["remove", "first", "second"]).ok();
+    assert!(!environment.exists("usr/share/doc/all"), "nobody is left");
+    environment.run(&["undo"]).ok();
+    environment.run_with_repo(&["install", "fourth"]).ok();
+    std::fs::write(environment.at("usr/share/doc/all/mine"), "the administrator's").unwrap();
+    environment.run(&["remove", "first", "second", "third", "fourth"]).ok();
+    assert_eq!(std::fs::read_dir(environment.at("usr/share/doc/all")).unwrap().count(), 1, "what is not theirs stays");
+}
+
+#[test]
 fn h14_what_hooks_print_is_bounded_and_harmless() {
     let environment = TestEnvironment::new();
     let output = environment.install(&Package::new("tool", "1").install("print('\\27[31mred\\27[0m\\0')")).ok();

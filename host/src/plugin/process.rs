@@ -1,6 +1,6 @@
 //! A worker as the host sees it: a process that may do anything, and is waited for no longer than is said.
 
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use packets_plugin_api::native::Settings;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
+use rustix::net::{RecvAncillaryBuffer, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::library::Library;
@@ -124,9 +124,9 @@ impl Worker {
         })
     }
 
-    /// What comes, if it comes in time; nothing at its end.
-    pub(super) fn read(&self, call: &UnixStream, time: Duration, buffer: &mut [u8]) -> io::Result<usize> {
-        Patient { worker: self, call, until: Instant::now() + time }.read(buffer)
+    /// What comes, if it comes in time, into one buffer after the other; nothing at its end.
+    pub(super) fn read(&self, call: &UnixStream, time: Duration, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Patient { worker: self, call, until: Instant::now() + time }.read_vectored(buffers)
     }
 
     /// Whether the process has ended.
@@ -195,9 +195,13 @@ struct Patient<'a> {
 
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // What has come already needs no look at the clock.
-        match rustix::net::recv(self.call, &mut *buffer, RecvFlags::DONTWAIT) {
-            Ok((came, _)) => return Ok(came),
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        // What has come already needs no look at the clock. Handles that come along are closed.
+        match rustix::net::recvmsg(self.call, buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT) {
+            Ok(received) => return Ok(received.bytes),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -219,7 +223,7 @@ impl Read for Patient<'_> {
                 Err(error) => return Err(error.into()),
             }
             let has_more = !watched[0].revents().is_empty();
-            return if has_more { (&*self.call).read(buffer) } else { Ok(0) };
+            return if has_more { (&*self.call).read_vectored(buffers) } else { Ok(0) };
         }
     }
 }

@@ -2,7 +2,7 @@
 //! verified where everything is.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut, Read};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -197,7 +197,7 @@ impl FetchSource for PluginSource {
         match reply {
             Reply::Opened { size, version } => {
                 let version = version.filter(|version| version.len() <= abi::MAX_VERSION);
-                let reader = Box::new(Bytes { worker, call, patience: self.patience.read, left: 0, over: false });
+                let reader = Box::new(Bytes::of(worker, call, self.patience.read));
                 Ok(Opened { reader, size, version, file: None })
             }
             Reply::Failed { kind, message, retry_after_ms } => Err(told(kind, &message, retry_after_ms)),
@@ -213,8 +213,14 @@ struct Bytes {
     patience: Duration,
     /// Of the chunk that is being read.
     left: usize,
+    /// What has come of the next chunk's length.
+    length: [u8; LENGTH],
+    filled: usize,
     over: bool,
 }
+
+/// Bytes of a chunk's length.
+const LENGTH: usize = 4;
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -229,28 +235,38 @@ impl Read for Bytes {
             }
         }
         let most = self.left.min(buffer.len());
-        let came = self.worker.read(&self.call, self.patience, &mut buffer[..most])?;
-        if came == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer"));
-        }
-        self.left -= came;
-        Ok(came)
+        // With the end of a chunk comes the length of the next.
+        let ahead = if most == self.left { LENGTH } else { 0 };
+        let came = self.receive(&mut buffer[..most], ahead)?;
+        self.filled = came.saturating_sub(most);
+        self.left -= came - self.filled;
+        Ok(came - self.filled)
     }
 }
 
 impl Bytes {
-    fn next_chunk(&self) -> io::Result<usize> {
-        let mut length = [0; 4];
-        let mut filled = 0;
-        while filled < length.len() {
-            match self.worker.read(&self.call, self.patience, &mut length[filled..])? {
-                0 => {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer"));
-                }
-                came => filled += came,
-            }
+    fn of(worker: Shared, call: UnixStream, patience: Duration) -> Self {
+        Self { worker, call, patience, left: 0, length: [0; LENGTH], filled: 0, over: false }
+    }
+
+    /// Reads into `buffer` and, where it is full, so many bytes into what is known of the next length.
+    fn receive(&mut self, buffer: &mut [u8], ahead: usize) -> io::Result<usize> {
+        let mut buffers = [IoSliceMut::new(buffer), IoSliceMut::new(&mut self.length[..ahead])];
+        match self.worker.read(&self.call, self.patience, &mut buffers)? {
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer")),
+            came => Ok(came),
         }
-        match wire::receive_length(&length[..])? {
+    }
+
+    fn next_chunk(&mut self) -> io::Result<usize> {
+        while self.filled < LENGTH {
+            let mut rest = [0; LENGTH];
+            let came = self.receive(&mut rest[self.filled..], 0)?;
+            self.length[self.filled..][..came].copy_from_slice(&rest[self.filled..][..came]);
+            self.filled += came;
+        }
+        self.filled = 0;
+        match wire::receive_length(&self.length[..])? {
             length if length > CHUNK => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("its worker announces a chunk of {length} bytes"),
