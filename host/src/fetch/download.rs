@@ -175,10 +175,10 @@ impl<'a> Download<'a> {
     }
 
     /// Takes bytes of a place at its end, of those that are [missing](Self::missing).
-    pub(super) fn append(&mut self, bytes: &[u8], place: usize) -> io::Result<()> {
-        let end = self.written.size();
-        self.file()?.write_all_at(bytes, end)?;
-        self.written.add(bytes);
+    pub(super) fn append(&mut self, bytes: Vec<u8>, place: usize) -> io::Result<()> {
+        let (end, length) = (self.written.size(), bytes.len());
+        self.file()?.write_all_at(&bytes, end)?;
+        self.written.add(bytes, length);
         self.note(place);
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod download;
+mod hashing;
 mod hosts;
 mod index;
 mod left_out;

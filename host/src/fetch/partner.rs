@@ -4,6 +4,7 @@
 //! coming when that one has gone.
 
 use std::io::{self, Read};
+use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -123,7 +124,14 @@ impl Partner {
                 }
                 Ok(came) => {
                     at += came as u64;
-                    self.tell(News::Bytes(buffer[..came].to_vec()))?;
+                    // Much goes on as it is, little does not hold much memory.
+                    let bytes = if came < MESSAGE / 2 {
+                        buffer[..came].to_vec()
+                    } else {
+                        buffer.truncate(came);
+                        mem::replace(&mut buffer, vec![0; MESSAGE])
+                    };
+                    self.tell(News::Bytes(bytes))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Ok(News::Failed(Problem::Failed(super::one_line(&error)))),

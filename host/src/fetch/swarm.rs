@@ -229,7 +229,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         }
         match news {
             News::Opened(reach) => partner.reach = reach,
-            News::Bytes(bytes) => return self.came(number, &bytes),
+            News::Bytes(bytes) => return self.came(number, bytes),
             News::Done => partner.is_busy = false,
             News::NoParts => self.gives_no_parts(number),
             News::Failed(problem) => self.failed(number, problem),
@@ -250,10 +250,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
     }
 
     /// Bytes came: written where they belong, or kept until it is their turn.
-    fn came(&mut self, number: usize, bytes: &[u8]) -> Result<(), Problem> {
+    fn came(&mut self, number: usize, mut bytes: Vec<u8>) -> Result<(), Problem> {
         let Some(task) = self.pieces.task(number) else { return Ok(()) };
         let accepted = self.pieces.came(number, bytes.len() as u64);
-        let bytes = usize::try_from(accepted).ok().and_then(|accepted| bytes.get(..accepted)).unwrap_or_default();
+        bytes.truncate(usize::try_from(accepted).unwrap_or_default());
         let partner = &mut self.partners[number];
         partner.given += accepted;
         partner.pace.came(accepted);
@@ -265,7 +265,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if let Err(error) = self.download.append(bytes, place).and_then(|()| self.write_what_waits()) {
                 return self.no_room(error);
             }
-        } else if let Err(error) = self.ahead.put(task.start, bytes, place) {
+        } else if let Err(error) = self.ahead.put(task.start, &bytes, place) {
             return self.no_room(error);
         }
         self.pieces.written(self.download.size());
@@ -282,11 +282,12 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         if self.ahead.size() == 0 {
             return Ok(());
         }
-        let mut room = vec![0; MESSAGE];
-        while let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room)? {
-            self.download.append(&room[..length], giver)?;
+        loop {
+            let mut room = vec![0; MESSAGE];
+            let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room)? else { return Ok(()) };
+            room.truncate(length);
+            self.download.append(room, giver)?;
         }
-        Ok(())
     }
 
     /// Where there is none for both files there may be for one.

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use packets_plugin_api::ident::Digest;
-use sha2::{Digest as _, Sha256};
 
+use super::hashing::Hashing;
 use super::limits::Speed;
 
 /// Bytes moved by one read.
@@ -20,10 +20,10 @@ const PROGRESS_TIME: Duration = Duration::from_millis(100);
 const FRONT: usize = 256;
 
 /// What a file holds so far, which grows at its end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
     size: u64,
-    hasher: Sha256,
+    hashing: Hashing,
     front: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ impl Written {
             let room = usize::try_from(most - written.size).unwrap_or(usize::MAX).min(BUFFER);
             match file.read_at(&mut buffer[..room], written.size) {
                 Ok(0) => break,
-                Ok(came) => written.add(&buffer[..came]),
+                Ok(came) => buffer = buffer_of(written.add(buffer, came)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -44,11 +44,12 @@ impl Written {
         Ok(written)
     }
 
-    /// These bytes have been written at its end.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.front.extend_from_slice(&bytes[..bytes.len().min(FRONT - self.front.len())]);
-        self.size += bytes.len() as u64;
+    /// The first so many bytes of this piece have been written at its end. What is given back, this one or an earlier
+    /// one, can be filled again.
+    pub(super) fn add(&mut self, piece: Vec<u8>, length: usize) -> Option<Vec<u8>> {
+        self.front.extend_from_slice(&piece[..length.min(FRONT - self.front.len())]);
+        self.size += length as u64;
+        self.hashing.add(piece, length)
     }
 
     /// In bytes.
@@ -57,7 +58,7 @@ impl Written {
     }
     /// Of all of it.
     pub(super) fn digest(&self) -> Digest {
-        Digest::from_bytes(self.hasher.clone().finalize().into())
+        self.hashing.digest()
     }
     /// Its first bytes.
     pub(super) fn front(&self) -> &[u8] {
@@ -107,7 +108,7 @@ pub(super) fn copy(
             return Err(Stopped::TooLarge(most));
         }
         to.write_all(&buffer[..came]).map_err(Stopped::Disk)?;
-        written.add(&buffer[..came]);
+        buffer = buffer_of(written.add(buffer, came));
         floor.passed(came as u64)?;
         if written.size - told >= PROGRESS_STEP || told_at.elapsed() >= PROGRESS_TIME {
             (told, told_at) = (written.size, Instant::now());
@@ -118,6 +119,11 @@ pub(super) fn copy(
         progress(written.size);
     }
     Ok(())
+}
+
+/// This one again, where it has the size.
+fn buffer_of(used: Option<Vec<u8>>) -> Vec<u8> {
+    used.filter(|used| used.len() == BUFFER).unwrap_or_else(|| vec![0; BUFFER])
 }
 
 /// The speed below which a place is given up (M07).
@@ -229,6 +235,20 @@ mod tests {
             assert_eq!(outcome.is_ok(), fits, "{more:?}");
             assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()), "{more:?}");
         }
+    }
+
+    #[test]
+    fn what_came_in_pieces_of_another_size_is_gone_on_with() {
+        let (mut file, mut written) = (tempfile::tempfile().unwrap(), Written::default());
+        for number in 0..6 {
+            let piece = vec![number; 1 << 20];
+            file.write_all(&piece).unwrap();
+            written.add(piece, 1 << 20);
+            written.add(Vec::new(), 0);
+        }
+        let rest = vec![9; 6 << 20];
+        copy(&mut &rest[..], &mut file, &mut written, u64::MAX, SLOWEST, &mut |_| {}).unwrap();
+        assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()));
     }
 
     #[test]
