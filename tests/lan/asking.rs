@@ -55,9 +55,13 @@ fn nobody_there_costs_nothing_after_a_while() {
         asker.run(&["remove", "thing"]).ok();
         asker.run(&["cache", "clean", "--packages"]).ok();
     }
-    let memory: serde_json::Value = serde_json::from_str(&asker.read("var/lib/packets/lan.json")).unwrap();
-    assert_eq!(memory["networks"]["eth0 10.77.0.0/24"]["quiet"], 8, "{memory}");
+    let memory = || asker.read("var/lib/packets/lan.json");
+    let known: serde_json::Value = serde_json::from_str(&memory()).unwrap();
+    assert_eq!(known["networks"]["eth0 10.77.0.0/24"]["quiet"], 6, "after so many questions nobody waits: {known}");
+    let before = (memory(), fs::metadata(asker.at("var/lib/packets/lan.json")).unwrap().modified().unwrap());
     asker.run(&["install", "thing"]).ok();
+    let after = (memory(), fs::metadata(asker.at("var/lib/packets/lan.json")).unwrap().modified().unwrap());
+    assert_eq!(before, after, "and there is nothing more to note");
 }
 
 /// A peer that answers every question of version 2 with yes, and then does this with the connection.

@@ -12,6 +12,9 @@ use crate::limits::{
     REMEMBERED_FOR, SHORTEST_WAIT,
 };
 
+/// Where nobody is, it is noted once in this time that the network is in use.
+const USED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Of all networks, by their keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -108,6 +111,10 @@ impl Known {
     }
 
     fn learn(&mut self, observed: &Observed, now: u64) {
+        let is_as_ever = self.peers.is_empty() && observed.answered.is_empty() && self.wait().is_zero();
+        if is_as_ever && now.abs_diff(self.used) < USED_AGAIN.as_secs() {
+            return;
+        }
         self.used = now;
         if observed.looked {
             self.looked = now;
@@ -164,6 +171,23 @@ mod tests {
         assert_eq!(known.wait(), Duration::ZERO);
         known.learn(&answers(&[1], 300), NOW);
         assert_eq!(known.wait(), LEAST_PATIENCE, "one answer, even a late one, and it waits again");
+    }
+
+    #[test]
+    fn where_nobody_ever_answers_there_is_nothing_more_to_note_for_a_day() {
+        let mut remembered = Remembered::default();
+        while !remembered.of("eth0").wait().is_zero() {
+            let before = remembered.clone();
+            remembered.learn("eth0", &Observed { looked: true, ..Observed::default() }, NOW);
+            assert_ne!(remembered, before);
+        }
+        let before = remembered.clone();
+        remembered.learn("eth0", &Observed { looked: true, ..Observed::default() }, NOW + USED_AGAIN.as_secs() - 1);
+        assert_eq!(remembered, before);
+        remembered.learn("eth0", &Observed::default(), NOW + USED_AGAIN.as_secs());
+        assert_eq!(remembered.of("eth0").used, NOW + USED_AGAIN.as_secs());
+        remembered.learn("eth0", &answers(&[1], 300), NOW);
+        assert!(!remembered.of("eth0").peers().is_empty(), "whoever answers is noted at once");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
 use packets_plugin_api::registry::{FetchSettings, Memory};
 
-use crate::networks::Tables;
+use crate::networks::{Network, Tables};
 use crate::wire::v2::Nonce;
 use memory::Remembered;
 use place::Place;
@@ -91,7 +91,7 @@ impl LanSource {
         let mut state = self.shared.state();
         match state.phase {
             Phase::Idle => {
-                state.phase = Phase::Starting;
+                self.shared.begin(&mut state);
                 let shared = self.shared.clone();
                 let begun = thread::Builder::new().name("lan".to_owned()).spawn(move || shared.ask_and_listen(&wants));
                 if begun.is_err() {
@@ -123,18 +123,22 @@ impl Shared {
         (state, !outcome.timed_out())
     }
 
-    fn ask_and_listen(&self, wants: &[Artifact]) {
-        let networks = Tables::open().networks();
+    /// What is known of the networks is known at once: whether anybody is worth waiting for.
+    fn begin(&self, state: &mut State) {
         let before = Remembered::parse(&self.memory.as_ref().and_then(|memory| memory.load()).unwrap_or_default());
-        let known = |network: crate::networks::Network| {
+        let known = |network: Network| {
             let known = before.of(&network.key());
             (network, known)
         };
-        let round = Round::new(networks.into_iter().map(known).collect(), Instant::now());
-        let sockets = Arc::new(Sockets::open(round.networks()));
+        let networks = Tables::open().networks().into_iter().map(known).collect();
+        (state.round, state.before, state.phase) = (Round::new(networks, Instant::now()), before, Phase::Starting);
+    }
+
+    fn ask_and_listen(&self, wants: &[Artifact]) {
+        let networks: Vec<Network> = self.state().round.networks().cloned().collect();
+        let sockets = Arc::new(Sockets::open(networks.iter()));
         let mut state = self.state();
-        (state.round, state.before, state.sockets) = (round, before, Some(sockets.clone()));
-        state.phase = Phase::Asked;
+        (state.sockets, state.phase) = (Some(sockets.clone()), Phase::Asked);
         self.ask_more(state, wants);
         self.listen(&sockets);
     }
@@ -191,8 +195,11 @@ impl Shared {
         for (key, observed) in state.round.observed() {
             after.learn(&key, &observed, now());
         }
+        let is_new = after != state.before;
         drop(state);
-        memory.keep(&after.text());
+        if is_new {
+            memory.keep(&after.text());
+        }
     }
 }
 
@@ -226,12 +233,24 @@ impl FetchSource for LanSource {
         true
     }
 
+    /// Where nobody has answered for long: then it is asked, and nobody waits for an answer.
+    fn finds_at_once(&self) -> bool {
+        let state = self.shared.state();
+        state.phase != Phase::Idle && state.round.expects_nobody()
+    }
+
     fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
         let state = self.shared.state();
         let has_asked = state.phase == Phase::Starting || state.round.has_asked(&want.digest);
         drop(state);
         if !has_asked {
             self.ask(vec![want.clone()]);
+        }
+        if self.finds_at_once() {
+            // Whoever has answered all the same.
+            let places = self.shared.state().round.places(&want.digest);
+            let _ = places.iter().try_for_each(|place| found(Candidate::at(place.to_string())));
+            return Ok(());
         }
         let (mut state, has_asked) = self.shared.until_asked(self.shared.state());
         if !has_asked {

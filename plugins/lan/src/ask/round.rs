@@ -21,7 +21,8 @@ pub(super) struct Round {
     files: HashMap<Digest, Vec<Found>>,
     names: HashMap<String, Digest>,
     questions: HashMap<Nonce, Question>,
-    machines: HashSet<Machine>,
+    /// Who spoke version 2, by address.
+    machines: HashMap<SocketAddr, Machine>,
     bad: BTreeSet<SocketAddr>,
 }
 
@@ -49,7 +50,7 @@ struct Question {
 #[derive(Debug, Clone)]
 struct Found {
     place: Place,
-    version: u8,
+    /// None where only version 1 was spoken.
     machine: Option<Machine>,
 }
 
@@ -183,7 +184,8 @@ impl Round {
         let Some(observed) = self.let_in(network, from) else { return false };
         observed.answered.entry(from).or_insert(1);
         let place = Place::new(from, port, name);
-        self.found(digest, Found { place, version: 1, machine: None })
+        let machine = self.machines.get(&from).copied();
+        self.found(digest, Found { place, machine })
     }
 
     fn hear_answer(
@@ -204,11 +206,12 @@ impl Round {
         observed.answered.insert(from, 2);
         observed.slowest = observed.slowest.max(took);
         let was_awaited = self.networks[network].awaited.remove(&(from, nonce));
-        let is_new_machine = self.machines.insert(machine);
+        let is_new_machine = !self.machines.values().any(|known| *known == machine);
+        self.machines.insert(from, machine);
         let mut news = was_awaited || is_new_machine;
         for digest in there {
             let place = Place::new(from, port, &digest.to_string());
-            news |= self.found(digest, Found { place, version: 2, machine: Some(machine) });
+            news |= self.found(digest, Found { place, machine: Some(machine) });
         }
         news
     }
@@ -222,14 +225,22 @@ impl Round {
 
     fn found(&mut self, digest: Digest, new: Found) -> bool {
         let Some(all) = self.files.get_mut(&digest) else { return false };
-        // Who speaks version 2 has answered in words of version 1 too.
-        let same = |old: &Found| {
-            old.place.address() == new.place.address() || new.machine.is_some() && old.machine == new.machine
-        };
-        match all.iter().position(same) {
-            Some(number) if all[number].version < new.version => all[number] = new,
-            None if all.len() < MAX_PLACES => all.push(new),
-            _ => return false,
+        let has_address = |old: &Found| old.place.address() == new.place.address();
+        let is_known = all.iter().any(|old| match old.machine {
+            Some(machine) => Some(machine) == new.machine || has_address(old),
+            None => new.machine.is_none() && has_address(old),
+        });
+        // Who speaks version 2 has answered in words of version 1 too, which name no machine: what several addresses of
+        // one are is seen by its later answer.
+        let its_words = all.iter().position(|old| old.machine.is_none() && has_address(old));
+        match its_words.filter(|_| new.machine.is_some()) {
+            Some(number) if is_known => {
+                all.remove(number);
+                return false;
+            }
+            Some(number) => all[number] = new,
+            None if !is_known && all.len() < MAX_PLACES => all.push(new),
+            None => return false,
         }
         true
     }
@@ -238,6 +249,11 @@ impl Round {
     pub(super) fn places(&self, digest: &Digest) -> Vec<Place> {
         let all = self.files.get(digest).into_iter().flatten();
         all.map(|found| found.place.clone()).filter(|place| !self.bad.contains(&place.address())).collect()
+    }
+
+    /// Whether no network has anybody who is waited for, whatever is asked.
+    pub(super) fn expects_nobody(&self) -> bool {
+        self.networks.iter().all(|asked| asked.known.wait().is_zero())
     }
 
     /// Until when answers are to be expected; none when that time is over, or all have answered.

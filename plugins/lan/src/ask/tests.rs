@@ -169,6 +169,25 @@ fn one_machine_with_two_addresses_is_one_place() {
 }
 
 #[test]
+fn one_machine_is_one_place_however_its_answers_of_both_versions_come() {
+    let now = Instant::now();
+    let (one, other) = (host("10.0.0.7:1333"), host("10.0.1.7:1333"));
+    let (words, says_yes) = (b"H:file-1.pkt.tar.zst:9123".to_vec(), answer(1, 1, &[true]));
+    let said = [(0, one, &words), (0, one, &says_yes), (1, other, &words), (1, other, &says_yes)];
+    for order in (0..256).map(|number| [number % 4, number / 4 % 4, number / 16 % 4, number / 64]) {
+        if (0..4).any(|number| !order.contains(&number)) {
+            continue;
+        }
+        let (mut round, _) = asked(Known::default(), &[want(1)], now);
+        for number in order {
+            let (network, from, bytes) = said[number];
+            round.hear(network, from, bytes, now);
+        }
+        assert_eq!(places(&round, 1).len(), 1, "{order:?}: {:?}", places(&round, 1));
+    }
+}
+
+#[test]
 fn n08_ten_thousand_who_answer() {
     let now = Instant::now();
     let wide = Network { interface: "eth0".to_owned(), range: Range::V4(Ipv4Addr::new(10, 0, 0, 0), 8) };
