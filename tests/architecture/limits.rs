@@ -87,6 +87,7 @@ const MET: [(&str, &[Row]); 13] = [
                 ],
             ),
             ("UNHURRIED", &["n22_a_slow_place_gives_way_as_long_as_there_is_another"]),
+            ("NEAR_UNHURRIED", &["n12_a_slow_peer_gives_way_sooner_than_a_mirror_does"]),
             ("SLOWEST", &["m07_a_place_alone_may_be_slow_but_not_stand_still"]),
             ("TRANSFERS", &["eight_in_all"]),
             ("TRANSFERS_PER_HOST", &["four_from_one_host", "no_more_transfers_from_one_host_than_it_can_bear"]),

@@ -1,10 +1,12 @@
 //! A network of its own: a bridge and hosts, each in a name space, made and removed by the test. Needs root.
 
 use std::fs::File;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -31,20 +33,86 @@ impl Lan {
             skip("this machine makes no network name spaces");
             return None;
         }
-        let hub = lan.space(0);
-        assert!(ip(&["-n", &hub, "link", "add", "br0", "type", "bridge"]));
-        assert!(ip(&["-n", &hub, "link", "set", "br0", "up"]));
+        lan.bridge(0);
         for number in 1..=hosts {
-            let (space, port) = (lan.space(number), format!("h{number}"));
-            let address = format!("{}/24", Self::address(number));
+            let space = lan.space(number);
             assert!(ip(&["netns", "add", &space]));
-            assert!(ip(&["-n", &hub, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &space]));
-            assert!(ip(&["-n", &hub, "link", "set", &port, "master", "br0", "up"]));
-            assert!(ip(&["-n", &space, "addr", "add", &address, "brd", "+", "dev", "eth0"]));
             assert!(ip(&["-n", &space, "link", "set", "lo", "up"]));
-            assert!(ip(&["-n", &space, "link", "set", "eth0", "up"]));
+            lan.plug(number, 0);
         }
         Some(lan)
+    }
+
+    fn bridge(&self, number: u8) {
+        let (hub, bridge) = (self.space(0), format!("br{number}"));
+        assert!(ip(&["-n", &hub, "link", "add", &bridge, "type", "bridge"]));
+        assert!(ip(&["-n", &hub, "link", "set", &bridge, "up"]));
+    }
+
+    /// The host gets an interface on a bridge, of the same number.
+    fn plug(&self, number: u8, bridge: u8) {
+        let (hub, space) = (self.space(0), self.space(number));
+        let (port, interface, master) = (format!("h{number}-{bridge}"), format!("eth{bridge}"), format!("br{bridge}"));
+        let address = format!("10.{}.0.{number}/24", 77 + bridge);
+        assert!(ip(&["-n", &hub, "link", "add", &port, "type", "veth", "peer", "name", &interface, "netns", &space]));
+        assert!(ip(&["-n", &hub, "link", "set", &port, "master", &master, "up"]));
+        assert!(ip(&["-n", &space, "addr", "add", &address, "brd", "+", "dev", &interface]));
+        assert!(ip(&["-n", &space, "link", "set", &interface, "up"]));
+    }
+
+    /// These hosts are on a second network too: `eth1`, 10.78.0.0/24.
+    pub fn second_network(&self, hosts: &[u8]) {
+        self.bridge(1);
+        hosts.iter().for_each(|number| self.plug(*number, 1));
+    }
+
+    /// The host is not on the first network any more.
+    pub fn unplug(&self, number: u8) {
+        assert!(ip(&["-n", &self.space(number), "link", "del", "eth0"]));
+    }
+
+    /// From now on there is no IPv4 on the link, but IPv6 with the addresses that each host gives itself.
+    pub fn without_ipv4(&self) {
+        for number in 1..=self.hosts {
+            assert!(ip(&["-n", &self.space(number), "-4", "addr", "flush", "dev", "eth0"]));
+        }
+        let begun = Instant::now();
+        // Until each has asked whether another one has its address.
+        while !(1..=self.hosts).all(|number| self.has_link_address(number)) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "no address of the link can be used");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn has_link_address(&self, number: u8) -> bool {
+        let table = self.on(number, || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap());
+        table.lines().any(|line| line.starts_with("fe80") && line.contains(" 20 80 "))
+    }
+
+    /// What comes to a host by its networks passes these rules of nftables, in this order, else this becomes of it;
+    /// false where the machine cannot do that. The rules before it are gone.
+    pub fn firewall(&self, number: u8, rules: &[&str], policy: &str) -> bool {
+        let own = ["iif lo accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"];
+        let text = format!(
+            "flush ruleset\ntable inet filter {{ chain input {{ type filter hook input priority 0; policy {policy};\n{}\n}}\n}}\n",
+            [&own[..], rules].concat().join("\n")
+        );
+        let can = on_path("nft").is_some() && self.is_taken_by_nft(number, "flush ruleset\ntable inet probe { }\n");
+        if can {
+            assert!(self.is_taken_by_nft(number, &text), "{text}");
+        } else {
+            skip("a firewall needs the program nft and a kernel with it");
+        }
+        can
+    }
+
+    fn is_taken_by_nft(&self, number: u8, rules: &str) -> bool {
+        let words = [self.words(number), ["nft", "-f", "-"].map(str::to_owned).to_vec()].concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let Ok(mut nft) = command.spawn() else { return false };
+        nft.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
+        nft.wait().unwrap().success()
     }
 
     fn space(&self, number: u8) -> String {

@@ -36,6 +36,8 @@ pub enum Manner {
     Vanishes(usize, u64),
     /// Answers with the head, and says nothing more.
     Stops,
+    /// Gives a few bytes a second.
+    Trickles,
     /// Says that it gives the whole.
     IgnoresRanges,
 }
@@ -89,6 +91,12 @@ fn give(mut stream: TcpStream, bytes: &[u8], manner: Manner, given: &AtomicU64) 
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", part.len())?;
     let rate = match manner {
         Manner::Gives(rate) | Manner::Vanishes(rate, _) => rate,
+        Manner::Trickles => {
+            return part.chunks(100).try_for_each(|piece| {
+                thread::sleep(Duration::from_millis(100));
+                stream.write_all(piece)
+            });
+        }
         Manner::Stops => return stream.read(&mut [0]).map(|_| ()),
         Manner::IgnoresRanges => 64,
     };

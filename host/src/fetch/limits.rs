@@ -19,6 +19,8 @@ pub const NEAR_ANSWER: Duration = Duration::from_millis(50);
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// A place that is slower than this gives way to the next one, as long as there is one (N22).
 pub const UNHURRIED: Speed = Speed { least: 64 << 10, window: Duration::from_secs(10) };
+/// A peer that gives a file alone gives way sooner: what is near and slow is of no use (N12).
+pub const NEAR_UNHURRIED: Speed = Speed { least: 64 << 10, window: Duration::from_secs(2) };
 /// A place that is slower than this is given up (M07, N12).
 pub const SLOWEST: Speed = Speed { least: 1 << 10, window: Duration::from_secs(30) };
 /// Transfers of one command at a time.
@@ -84,6 +86,8 @@ pub struct Limits {
     pub patience: Duration,
     /// See [`UNHURRIED`].
     pub unhurried: Speed,
+    /// See [`NEAR_UNHURRIED`].
+    pub near_unhurried: Speed,
     /// See [`SLOWEST`].
     pub slowest: Speed,
     /// See [`TRANSFERS_PER_HOST`].
@@ -112,6 +116,7 @@ impl Default for Limits {
             near_answer: NEAR_ANSWER,
             patience: PATIENCE,
             unhurried: UNHURRIED,
+            near_unhurried: NEAR_UNHURRIED,
             slowest: SLOWEST,
             per_host: TRANSFERS_PER_HOST,
             tries: TRIES,

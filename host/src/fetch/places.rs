@@ -277,7 +277,11 @@ impl<'a> Places<'a> {
 
     fn answer(&mut self, place: usize, (opened, offset, slot): (Opened, u64, Slot)) -> Answer {
         self.places[place].candidate.version.clone_from(&opened.version);
-        Answer { place, opened, offset, slowest: self.slowest_for(place), slot }
+        let slowest = match self.slowest_for(place) {
+            unhurried if unhurried == self.limits.unhurried && self.is_near(place) => self.limits.near_unhurried,
+            other => other,
+        };
+        Answer { place, opened, offset, slowest, slot }
     }
 
     fn others(&self, place: usize) -> impl Iterator<Item = State> {

@@ -41,8 +41,9 @@ pub const LOOK_AROUND: Duration = Duration::from_secs(10 * 60);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the head of its reply may take in all (N12).
 pub const REPLY_TIME: Duration = Duration::from_secs(3);
-/// How long each next piece of a body may take (N12).
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long each next piece of a body may take; so long a small file waits for a peer that stops, before the mirror
+/// goes on with it (N12).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of a reply's head (N17).
 pub const MAX_REPLY_HEAD: usize = 8 << 10;
 /// Headers of one reply or request (N17).

@@ -282,6 +282,7 @@ fn the_bounds_of_a_fetcher_are_the_constants() {
         near_answer,
         patience,
         unhurried,
+        near_unhurried,
         slowest,
         per_host,
         tries,
@@ -295,6 +296,7 @@ fn the_bounds_of_a_fetcher_are_the_constants() {
     assert_eq!((search_time, near_search), (limits::SEARCH_TIME, limits::NEAR_SEARCH));
     assert_eq!((near_answer, patience), (limits::NEAR_ANSWER, limits::PATIENCE));
     assert_eq!((unhurried, slowest), (limits::UNHURRIED, limits::SLOWEST));
+    assert_eq!(near_unhurried, limits::NEAR_UNHURRIED);
     assert_eq!((per_host, tries, progress), (limits::TRANSFERS_PER_HOST, limits::TRIES, limits::PROGRESS));
     assert_eq!((first_pause, longest_pause), (limits::FIRST_PAUSE, limits::LONGEST_PAUSE));
     assert_eq!((retry_after, retry_time), (limits::LONGEST_RETRY_AFTER, limits::RETRY_TIME));
