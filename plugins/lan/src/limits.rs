@@ -58,7 +58,7 @@ pub const BURST: u32 = 64;
 pub const ANSWERS_A_SECOND: u32 = 32;
 /// Answers to all in a second (N07).
 pub const ALL_ANSWERS_A_SECOND: u32 = 4000;
-/// Addresses that are told apart (N07).
+/// Addresses that are told apart; of more than so many some share what one may have (N07).
 pub const MAX_SOURCES: usize = 4096;
 /// How long a peer counts that was not heard any more; it says hello three times in that.
 pub const PEER_EXPIRES: Duration = Duration::from_secs(30 * 60);

@@ -48,8 +48,9 @@ fn answer(shared: &Shared, budget: &mut Budget, from: SocketAddr, datagram: &[u8
     // First what costs least: most of a flood ends here.
     let message = wire::decode(datagram)?;
     let address = plain(from);
-    if !budget.allows(address.ip(), now)
-        || !is_near(&shared.networks.read().unwrap_or_else(PoisonError::into_inner), &address)
+    // Who is far takes nothing from what those who are near may have.
+    if !is_near(&shared.networks.read().unwrap_or_else(PoisonError::into_inner), &address)
+        || !budget.allows(address.ip(), now)
     {
         return None;
     }
