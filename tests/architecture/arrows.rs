@@ -72,20 +72,37 @@ fn versions_stand_once_in_the_workspace() {
     }
 }
 
-#[test]
-fn h29_no_compiler_in_the_program() {
+/// Everything that the program is built of, a line each; nothing, and said so, where cargo is not there.
+fn parts_of_the_program() -> Option<String> {
     if std::env::var_os("PACKETS_WORKSPACE").is_some() {
-        return skip("a copy of the workspace has no cargo");
+        skip("a copy of the workspace has no cargo");
+        return None;
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["tree", "--offline", "-p", "packets-host", "-e", "normal", "--prefix", "none"]);
     let output = command.current_dir(workspace()).output().unwrap();
-    let tree = String::from_utf8_lossy(&output.stdout);
+    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for name in ["wasmtime v", "packets-plugin-lua v"] {
         assert!(tree.contains(name), "the tree is read right: {tree}");
     }
+    Some(tree)
+}
+
+/// Neither the server nor what fetches can be asked for HTTP/2 or 3.
+#[test]
+fn n31_no_http_but_1_in_the_program() {
+    let Some(tree) = parts_of_the_program() else { return };
+    assert!(tree.contains("hyper v"), "{tree}");
+    for line in tree.lines() {
+        assert!(!["h2 v", "h3 v", "quinn"].iter().any(|name| line.starts_with(name)), "{line} is in the program");
+    }
+}
+
+#[test]
+fn h29_no_compiler_in_the_program() {
+    let Some(tree) = parts_of_the_program() else { return };
     // These hold sets and indices, and compile nothing; wasmtime's runtime needs them.
     let data = ["cranelift-bforest ", "cranelift-bitset ", "cranelift-entity "];
     let compilers = ["cranelift", "winch", "wasmtime-wizer"];
