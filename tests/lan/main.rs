@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
 mod asking;
+mod load;
 mod networks;
 mod serving;
 mod together;

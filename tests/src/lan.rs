@@ -124,6 +124,11 @@ impl Lan {
         Ipv4Addr::new(10, 77, 0, number)
     }
 
+    /// Runs the program ip on a host; whether it was done.
+    pub fn ip(&self, number: u8, words: &[&str]) -> bool {
+        ip(&[&["-n", &self.space(number)], words].concat())
+    }
+
     /// What a host sends goes no faster than so many Mbit a second; false where the machine cannot do that.
     pub fn limit(&self, number: u8, megabits: u32) -> bool {
         let (space, rate) = (self.space(number), format!("{megabits}mbit"));

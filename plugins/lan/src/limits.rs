@@ -77,8 +77,16 @@ pub const MAX_HEAD: usize = 8 << 10;
 pub const SLOWEST_READER: u64 = 1 << 10;
 /// ... over this time.
 pub const READER_WINDOW: Duration = Duration::from_secs(20);
-/// Bytes that are read from a file at a time; each transfer holds two such pieces.
-pub const PIECE: usize = 128 << 10;
+/// The speed below which a reader makes room for others when all places are taken (N26), in bytes a second ...
+pub const DECENT_PACE: u64 = 32 << 10;
+/// ... over this time.
+pub const PACE_TIME: Duration = Duration::from_secs(2);
+/// Bytes that are read from a file at a time. A transfer holds two such pieces at most, all together 32 MiB (N26).
+pub const PIECE: usize = 64 << 10;
+/// Bytes of a reply that the kernel is asked to hold at most; it takes that for half of what they cost it (N26).
+pub const SEND_BUFFER: usize = 128 << 10;
+/// And of a request, which is read as it comes.
+pub const RECEIVE_BUFFER: usize = 32 << 10;
 /// Threads that read files.
 pub const READERS: usize = 4;
 /// How long the server rests when the system has no handle left (N27).

@@ -1,15 +1,17 @@
-//! A file, or a part of it, as the body of a reply: read piece by piece, the next one while the last one is sent.
+//! A file, or a part of it, as the body of a reply: read piece by piece, from memory where the kernel has it there,
+//! else by another thread.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
+use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
 use super::{Shared, count};
@@ -32,12 +34,22 @@ impl Part {
         Self { file: Arc::new(file), at, left, reading: None, shared, unsent }
     }
 
-    fn read_next(&mut self) {
+    /// The next piece. It is not read ahead, so that somebody who does not take it costs one, and what was begun before.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE);
-        if length > 0 {
-            let (file, at) = (self.file.clone(), self.at);
-            self.reading = Some(tokio::task::spawn_blocking(move || piece(&file, at, length)));
+        if self.reading.is_none()
+            && let Some(piece) = piece_in_memory(&self.file, self.at, length)
+        {
+            return Poll::Ready(Ok(piece));
         }
+        let (file, at) = (&self.file, self.at);
+        let reading = self.reading.get_or_insert_with(|| {
+            let file = file.clone();
+            tokio::task::spawn_blocking(move || piece(&file, at, length))
+        });
+        let outcome = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        Poll::Ready(outcome.unwrap_or_else(|_| Err(io::Error::other("a file could not be read"))))
     }
 }
 
@@ -45,6 +57,13 @@ impl Drop for Part {
     fn drop(&mut self) {
         self.unsent.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A whole piece, if it can be had without waiting for a disk.
+fn piece_in_memory(file: &File, at: u64, length: usize) -> Option<Bytes> {
+    let mut piece = vec![0; length];
+    let came = preadv2(file, &mut [IoSliceMut::new(&mut piece)], at, ReadWriteFlags::NOWAIT).ok()?;
+    (came == length).then(|| piece.into())
 }
 
 fn piece(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
@@ -70,18 +89,11 @@ impl Body for Part {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        if self.reading.is_none() {
-            self.read_next();
-        }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
-        let Poll::Ready(outcome) = Pin::new(reading).poll(context) else { return Poll::Pending };
-        self.reading = None;
-        let piece = outcome.unwrap_or_else(|_| Err(io::Error::other("a file could not be read")));
+        let piece = ready!(self.poll_piece(context));
         if let Ok(piece) = &piece {
             self.at += piece.len() as u64;
             self.left -= piece.len() as u64;
             count(&self.shared.counters.bytes, piece.len() as u64);
-            self.read_next();
         }
         Poll::Ready(Some(piece.map(Frame::data)))
     }

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net;
-use std::sync::RwLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use packets_plugin_api::share::{Offers, Ports};
 
 use super::super::Counters;
 use super::*;
+use crate::limits::HEAD_TIME;
 use crate::wire::v2::Machine;
 
 /// One file, which is all zeros.
@@ -159,35 +160,6 @@ fn n25_n26_the_time_of_a_head_up_to_a_bound() {
     });
 }
 
-/// Whether somebody is cut off within four windows who takes so many bytes of a reply in each.
-fn is_too_slow(in_a_window: u64) -> bool {
-    let window = Duration::from_secs(1);
-    let (unsent, written) = (AtomicU64::new(1), AtomicU64::new(0));
-    runtime().unwrap().block_on(async {
-        let reading = async {
-            for _ in 0..4 {
-                tokio::time::sleep(window / 2).await;
-                written.fetch_add(in_a_window, Ordering::Relaxed);
-                tokio::time::sleep(window / 2).await;
-            }
-        };
-        let (mut reading, mut cut_off) = (pin!(reading), pin!(until_too_slow(window, &unsent, &written)));
-        poll_fn(|context| match cut_off.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => reading.as_mut().poll(context).map(|()| false),
-        })
-        .await
-    })
-}
-
-#[test]
-fn n26_the_slowest_reader_and_one_that_is_slower() {
-    thread::scope(|scope| {
-        scope.spawn(|| assert!(!is_too_slow(SLOWEST_READER), "who is just fast enough"));
-        scope.spawn(|| assert!(is_too_slow(SLOWEST_READER - 1), "who takes a byte less"));
-    });
-}
-
 /// How many bytes of a large file come to somebody who rests once for so many windows.
 fn bytes_after_a_rest(size: u64, window: Duration, windows: u32) -> u64 {
     let shared = shared(size);
@@ -208,8 +180,8 @@ fn bytes_after_a_rest(size: u64, window: Duration, windows: u32) -> u64 {
     });
     runtime().unwrap().block_on(async {
         let (stream, from) = TcpListener::from_std(listener).unwrap().accept().await.unwrap();
-        let place = Guests::enter(&Arc::default(), from.ip()).unwrap();
-        serve(shared.clone(), stream, place, window).await;
+        let guest = Guests::enter(&Arc::new(Guests::new(1)), from.ip(), stream).unwrap();
+        serve(shared.clone(), guest, window).await;
     });
     let came = reading.join().unwrap();
     assert_eq!(shared.counters.refused.load(Ordering::Relaxed), u64::from(came < size), "{came} bytes came");
@@ -222,5 +194,32 @@ fn n26_a_reader_may_rest_for_a_time_and_no_longer() {
     thread::scope(|scope| {
         scope.spawn(|| assert!(bytes_after_a_rest(size, window, 1) > size, "all came, and the head"));
         scope.spawn(|| assert!(bytes_after_a_rest(size, window, 4) < size, "it was cut off"));
+    });
+}
+
+#[test]
+fn n27_where_handles_are_missing_the_first_one_that_is_idle_makes_room() {
+    let shared = shared(64 << 20);
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut clients: Vec<_> = (0..3).map(|_| connect(address)).collect();
+    clients[0].write_all(format!("{}\r\n", begin()).as_bytes()).unwrap();
+    runtime().unwrap().block_on(async {
+        let (listener, guests) = (TcpListener::from_std(listener).unwrap(), Arc::new(Guests::new(8)));
+        for _ in 0..3 {
+            let (stream, from) = listener.accept().await.unwrap();
+            let guest = Guests::enter(&guests, from.ip(), stream).unwrap();
+            let number = guest.number();
+            let task = tokio::spawn(serve(shared.clone(), guest, READER_WINDOW));
+            guests.can_leave(number, task.abort_handle());
+        }
+        // Until the first one is given its file, and stands still.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!([(); 3].map(|()| guests.make_room()), [true, true, false], "who is given something stays");
+        tokio::task::yield_now().await;
+        for client in &mut clients[1..] {
+            assert_eq!(client.read(&mut [0]).unwrap(), 0, "it is hung up on, and others may have its handle");
+        }
     });
 }
