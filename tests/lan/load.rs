@@ -377,6 +377,6 @@ fn n26_who_reads_slowly_but_steadily_gets_all() {
         let came = read_slowly(&scene, &scene.middle, 800);
         say(&format!("800 bytes a second: {came} of {whole} came"));
         assert!(came < whole);
-        assert_eq!(serving.status()["refused"], 1);
+        assert!(serving.status()["refused"].as_u64() >= Some(1), "who was cut off is counted");
     }
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays out its own folders")]
 
 mod asking;
+#[cfg(target_arch = "x86_64")]
+mod confined;
 mod load;
 mod networks;
 mod serving;

@@ -21,7 +21,7 @@ fn ask(lan: &Lan, request: &[u8]) -> String {
     String::from_utf8_lossy(&reply).into_owned()
 }
 
-fn get(lan: &Lan, path: &str, headers: &str) -> String {
+pub(super) fn get(lan: &Lan, path: &str, headers: &str) -> String {
     ask(lan, format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").as_bytes())
 }
 

@@ -10,6 +10,8 @@ mod cost;
 pub mod crash;
 mod environment;
 pub mod fuzz;
+#[cfg(target_arch = "x86_64")]
+pub mod inside;
 mod lan;
 mod output;
 mod package;
