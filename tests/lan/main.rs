@@ -8,6 +8,7 @@ mod load;
 mod networks;
 mod serving;
 mod together;
+mod unit;
 mod version1;
 
 use std::fs;

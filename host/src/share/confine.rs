@@ -15,8 +15,8 @@ use packets_hook_runtime::folder::Folder;
 use rustix::fs::{Gid, Uid};
 use rustix::process::{geteuid, getgid};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -93,9 +93,10 @@ fn drop_capabilities(done: &mut Vec<String>) {
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
+    // A service manager may have taken them away, and with them the call that does it.
     match set_capabilities(None, none) {
-        Ok(()) => done.push("no capabilities".to_owned()),
-        Err(error) => done.push(format!("capabilities: {error}")),
+        Err(error) if capabilities(None) != Ok(none) => done.push(format!("capabilities: {error}")),
+        _ => done.push("no capabilities".to_owned()),
     }
 }
 
