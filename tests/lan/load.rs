@@ -27,6 +27,9 @@ const GOOD: u8 = 3;
 /// How soon somebody who means well has what he asks for.
 const GOOD_TIME: Duration = Duration::from_secs(1);
 
+/// A datagram may be lost; who hears nothing asks again.
+const ASKED_AGAIN: Duration = Duration::from_millis(100);
+
 /// How long a flood lasts.
 fn flood_time() -> Duration {
     Duration::from_secs(if Points::are_all() { 5 } else { 1 })
@@ -65,7 +68,7 @@ impl Scene {
     fn asks(&self) -> Option<Duration> {
         self.lan.on(GOOD, || {
             let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            socket.set_read_timeout(Some(GOOD_TIME)).unwrap();
+            socket.set_read_timeout(Some(ASKED_AGAIN)).unwrap();
             let begun = Instant::now();
             socket.send_to(&question(&self.small.digest()), (Lan::address(GIVER), 1333)).unwrap();
             let (length, _) = socket.recv_from(&mut [0; 2048]).ok()?;
@@ -205,7 +208,7 @@ fn n07_a_flood_of_questions_from_one_address() {
         &format!("; {sent} sent, {} heard", heard["questions"]),
     );
     assert!(times.len() * 10 >= tries * 9, "another one hardly notices: {times:?} of {tries}");
-    assert!(scene.asks().is_some(), "and after it not at all");
+    assert!((0..3).any(|_| scene.asks().is_some()), "and after it not at all");
     assert!(heard["answers"].as_u64() < Some(2000), "{heard}");
     assert!(cost_of(process).0 < MOST_MEMORY);
 }

@@ -60,6 +60,8 @@ pub const ANSWERS_A_SECOND: u32 = 32;
 pub const ALL_ANSWERS_A_SECOND: u32 = 4000;
 /// Addresses that are told apart; of more than so many some share what one may have (N07).
 pub const MAX_SOURCES: usize = 4096;
+/// Bytes of questions that the kernel is asked to hold, so that a flood leaves room for those who mean well (N07).
+pub const QUESTION_BUFFER: usize = 1 << 20;
 /// How long a peer counts that was not heard any more; it says hello three times in that.
 pub const PEER_EXPIRES: Duration = Duration::from_secs(30 * 60);
 /// Between two hellos.

@@ -8,7 +8,7 @@ use packets_plugin_api::share::{Ports, ShareError, TakenPort};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Listeners, is_of_family};
-use crate::limits::{RECEIVE_BUFFER, SEND_BUFFER};
+use crate::limits::{QUESTION_BUFFER, RECEIVE_BUFFER, SEND_BUFFER};
 use crate::networks::{GROUP, Network, Range};
 
 /// How long a thread that hears questions waits for one before it looks whether it is to end.
@@ -65,6 +65,7 @@ fn hearing(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_broadcast(true)?;
         socket.set_ttl_v4(1)?;
     }
+    socket.set_recv_buffer_size(QUESTION_BUFFER)?;
     socket.bind(&address.into())?;
     socket.set_read_timeout(Some(LISTEN))?;
     Ok(socket.into())
