@@ -82,3 +82,66 @@ fn answer(shared: &Shared, budget: &mut Budget, from: SocketAddr, datagram: &[u8
 fn is_near(networks: &[Network], address: &SocketAddr) -> bool {
     networks.iter().any(|network| network.holds(address))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::net::Ipv4Addr;
+    use std::sync::{Arc, Mutex, RwLock};
+
+    use packets_plugin_api::ident::Digest;
+    use packets_plugin_api::share::{Offers, Ports};
+
+    use super::super::Counters;
+    use super::*;
+    use crate::limits::{ALL_ANSWERS_A_SECOND, BURST};
+    use crate::networks::Range;
+    use crate::wire::v2::Machine;
+
+    /// Has everything, as far as it is only asked.
+    #[derive(Debug)]
+    struct Everything;
+
+    impl Offers for Everything {
+        fn named(&self, _: &str) -> Option<Digest> {
+            None
+        }
+
+        fn has(&self, _: &Digest) -> bool {
+            true
+        }
+
+        fn open(&self, _: &Digest) -> Option<(File, u64)> {
+            None
+        }
+    }
+
+    fn shared() -> Shared {
+        let network = Network { interface: "eth0".to_owned(), range: Range::V4(Ipv4Addr::new(10, 0, 0, 0), 24) };
+        Shared {
+            ports: Ports { questions: 1333, files: 9123 },
+            machine: Machine::default(),
+            offers: Arc::new(Everything),
+            networks: RwLock::new(vec![network]),
+            peers: Mutex::default(),
+            counters: Counters::default(),
+            is_over: false.into(),
+        }
+    }
+
+    #[test]
+    fn n03_n07_who_is_far_takes_nothing_from_who_is_near() {
+        let (shared, now) = (shared(), Instant::now());
+        let mut budget = Budget::new(now);
+        let wanted = vec![Digest::from_bytes([7; 32])];
+        let question = v2::encode(&v2::Message::Question { nonce: [1; 16], wanted });
+        let mut ask = |bits: u32| {
+            let from = SocketAddr::from((Ipv4Addr::from_bits(bits), 5000));
+            answer(&shared, &mut budget, from, &question, now).is_some()
+        };
+        let far = 0x0b00_0000;
+        assert!(!(0..4 * ALL_ANSWERS_A_SECOND).any(|number| ask(far + number)));
+        let near = 0x0a00_0001;
+        assert_eq!((0..1000).filter(|_| ask(near)).count(), BURST as usize);
+    }
+}
