@@ -2,6 +2,7 @@
 //! not hold. libFuzzer looks for such bytes (`tests/fuzz`); what it found is tried by every test run.
 
 mod archive;
+mod datagram;
 mod index;
 mod solver;
 mod text;
@@ -18,13 +19,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "archive", run: archive::archive, seeds: archive::archives },
     Target { name: "package", run: archive::package, seeds: archive::packages },
     Target { name: "manifest", run: text::manifest, seeds: text::manifests },
     Target { name: "config", run: text::config, seeds: text::configs },
     Target { name: "version", run: text::version, seeds: text::versions },
     Target { name: "wire", run: text::wire, seeds: text::messages },
+    Target { name: "datagram", run: datagram::datagram, seeds: datagram::seeds },
     Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "solver", run: solver::solver, seeds: solver::seeds },
 ];

@@ -29,6 +29,18 @@ pub fn decode(datagram: &[u8]) -> Option<Message> {
     }
 }
 
+/// Whether a datagram says the same again when it is written anew, or says nothing at all: what must hold for any
+/// bytes (N06). Tests and the fuzzer ask this.
+pub fn is_understood_whole_or_not_at_all(datagram: &[u8]) -> bool {
+    match decode(datagram) {
+        Some(Message::Two(message)) => v2::encode(&message) == datagram,
+        Some(Message::One(v1::Message::Question { name })) => v1::question(&name) == datagram,
+        // A port may be written with zeros before it.
+        Some(Message::One(v1::Message::Have { name, port })) => decode(&v1::have(&name, port)) == decode(datagram),
+        None => true,
+    }
+}
+
 /// Whether a text can be the name of a file on the LAN: one segment of a path, which needs no
 /// escape in a URL and cannot end a message.
 pub fn is_name(text: &str) -> bool {
