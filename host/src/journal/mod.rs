@@ -207,7 +207,7 @@ impl Journal {
         if matches!(record, Record::Decided(_)) {
             set_aside(&self.file, self.length, line.len() as u64 + SPARE).context(named)?;
         }
-        self.file.write_all_at(line.as_bytes(), self.length).and_then(|()| self.file.sync_data()).context(named)?;
+        self.file.write_all_at(&line, self.length).and_then(|()| self.file.sync_data()).context(named)?;
         self.length = end;
         self.chain = chain;
         Ok(())

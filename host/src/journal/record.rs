@@ -13,6 +13,9 @@ use super::step::{Decision, FolderId};
 /// The name of this version of the format.
 const FORMAT: &str = "packets journal 1";
 
+/// Digits of a SHA-256.
+const SUM: usize = 64;
+
 /// One state of a transaction, durable before anything of it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,16 +71,20 @@ impl Chain {
     }
 
     /// The line of the next record.
-    pub(super) fn line(&mut self, record: &Record) -> serde_json::Result<String> {
-        let text = serde_json::to_string(record)?;
-        self.0 = self.sum(text.as_bytes());
-        Ok(format!("{} {text}\n", self.0))
+    pub(super) fn line(&mut self, record: &Record) -> serde_json::Result<Vec<u8>> {
+        // It may have millions of bytes: they are written where they stay.
+        let mut line = vec![b' '; SUM + 1];
+        serde_json::to_writer(&mut line, record)?;
+        self.0 = self.sum(&line[SUM + 1..]);
+        line[..SUM].copy_from_slice(self.0.as_bytes());
+        line.push(b'\n');
+        Ok(line)
     }
 
     /// The record of the next line, which is without its line feed.
     pub(super) fn record(&mut self, line: &[u8]) -> Result<Record, BadLine> {
         let damaged = || BadLine::Damaged;
-        let (sum, text) = line.split_at_checked(64).ok_or_else(damaged)?;
+        let (sum, text) = line.split_at_checked(SUM).ok_or_else(damaged)?;
         let text = text.strip_prefix(b" ").ok_or_else(damaged)?;
         let expected = self.sum(text);
         if sum != expected.as_bytes() {
