@@ -220,7 +220,7 @@ pub struct Approval {
 pub struct Origin {
     /// The package.
     pub package: PackageName,
-    /// The place, as text for people; hostile, escaped before it is printed.
+    /// The place that gave it, as text for people; hostile, escaped before it is printed.
     pub source: String,
 }
 

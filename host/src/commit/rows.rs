@@ -25,6 +25,8 @@ pub struct Entry<'a> {
     pub plan: &'a Plan,
     /// Where the index came from.
     pub base: &'a str,
+    /// The places that gave packages, as far as they did not come from the cache.
+    pub givers: &'a HashMap<PackageName, String>,
 }
 
 /// `records` are the paths of each arriving package, in their order.
@@ -75,10 +77,11 @@ pub(super) fn rows(
 
 fn origins(entry: &Entry<'_>) -> Vec<Origin> {
     let source = |one: &Installation| match &one.candidate().from {
-        Source::Index(mirrors) => mirrors.first().map_or_else(
-            || entry.base.to_owned(),
-            |mirror| fetch::resolve_mirror(entry.base, mirror).unwrap_or_else(|_| mirror.clone()),
-        ),
+        Source::Index(mirrors) => match (entry.givers.get(one.name()), mirrors.first()) {
+            (Some(giver), _) => giver.clone(),
+            (None, Some(mirror)) => fetch::resolve_mirror(entry.base, mirror).unwrap_or_else(|_| mirror.clone()),
+            (None, None) => entry.base.to_owned(),
+        },
         Source::Given(path) | Source::Repository(path) => path.clone(),
     };
     entry

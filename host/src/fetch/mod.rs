@@ -22,13 +22,14 @@ mod problem;
 mod swarm;
 mod transfer;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use packets_hook_runtime::folder::{self, Kind};
 use packets_plugin_api::fetch::FetchSource;
-use packets_plugin_api::ident::Digest;
+use packets_plugin_api::ident::{Digest, PackageName};
 
 use crate::cache::{Cache, Entry, Unfinished, only_ours};
 use crate::digest;
@@ -141,18 +142,28 @@ pub struct Fetcher<'a> {
     events: &'a dyn Events,
     limits: Limits,
     hosts: Arc<Hosts>,
+    givers: Mutex<HashMap<PackageName, String>>,
 }
 
 impl<'a> Fetcher<'a> {
     /// One that asks these sources. Without a cache, or where it cannot be written to,
     /// files are kept until they are used and no longer.
     pub fn new(sources: Vec<Arc<dyn FetchSource>>, cache: Option<Cache>, events: &'a dyn Events) -> Self {
-        Self { sources, cache, events, limits: Limits::default(), hosts: Arc::default() }
+        Self { sources, cache, events, limits: Limits::default(), hosts: Arc::default(), givers: Mutex::default() }
     }
 
     /// The cache that is looked into first.
     pub(crate) fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
+    }
+
+    /// The place that gave each package, or most of it, as far as it was not in the cache.
+    pub(crate) fn givers(&self) -> HashMap<PackageName, String> {
+        self.givers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn gave(&self, want: &Wanted, location: String) {
+        self.givers.lock().unwrap_or_else(PoisonError::into_inner).insert(want.package.clone(), location);
     }
 
     /// The same one with other bounds.
@@ -205,11 +216,15 @@ impl<'a> Fetcher<'a> {
             };
             places.progressed(download.size());
             match outcome {
-                Ok(Came::InFile(fetched)) => return Ok(fetched),
+                Ok(Came::InFile(fetched)) => {
+                    self.gave(want, places.candidate(place).location);
+                    return Ok(fetched);
+                }
                 Ok(Came::Downloaded(from)) => {
                     for liar in download.liars().context(&named)? {
                         places.lied(liar);
                     }
+                    self.gave(want, places.candidate(from).location);
                     return self.finish(download, want, places.source_of(from).name()).context(named);
                 }
                 Ok(Came::NotAll) => {}

@@ -114,7 +114,7 @@ impl<'a> Transaction<'a> {
                 took: started.elapsed(),
             });
         };
-        let entry = Entry { id: &id, time, plan: &plan, base };
+        let entry = Entry { id: &id, time, plan: &plan, base, givers: &fetcher.givers() };
         let site = Site {
             target: &self.context.target,
             data,
