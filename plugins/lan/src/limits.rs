@@ -82,7 +82,7 @@ pub const READER_WINDOW: Duration = Duration::from_secs(20);
 /// The speed below which a reader makes room for others when all places are taken (N26), in bytes a second ...
 pub const DECENT_PACE: u64 = 32 << 10;
 /// ... over this time.
-pub const PACE_TIME: Duration = Duration::from_secs(2);
+pub const PACE_TIME: Duration = Duration::from_secs(1);
 /// Bytes that are read from a file at a time. A transfer holds two such pieces at most, all together 32 MiB (N26).
 pub const PIECE: usize = 64 << 10;
 /// Bytes of a reply that the kernel is asked to hold at most; it takes that for half of what they cost it (N26).

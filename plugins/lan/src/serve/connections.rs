@@ -108,10 +108,10 @@ async fn serve(shared: Arc<Shared>, guest: Guest, window: Duration) {
         }
         ended.is_err()
     });
-    let mut idling = pin!(line.has_idled(window));
+    let mut overstaying = pin!(line.overstays(window));
     let is_cut_off = poll_fn(|context| match serving.as_mut().poll(context) {
         Poll::Ready(is_err) => Poll::Ready(is_err),
-        Poll::Pending => idling.as_mut().poll(context).map(|()| true),
+        Poll::Pending => overstaying.as_mut().poll(context).map(|()| true),
     });
     if is_cut_off.await {
         count(&shared.counters.refused, 1);

@@ -73,7 +73,8 @@ impl Guests {
 
     pub(super) fn enter(guests: &Arc<Self>, address: IpAddr, stream: TcpStream) -> Option<Guest> {
         let mut all = guests.all();
-        match choose(&all.seen(), address, guests.places) {
+        let own = all.there.values().filter(|place| place.address == address).count();
+        match choose(address, own, all.there.len(), guests.places, || all.seen()) {
             Choice::Free => {}
             Choice::Instead(number) => all.sends_away(number),
             Choice::None => return None,
@@ -135,17 +136,18 @@ enum Choice {
     None,
 }
 
-/// The place that a newcomer gets.
-fn choose(there: &[Seen], address: IpAddr, places: usize) -> Choice {
-    let own: Vec<Seen> = there.iter().copied().filter(|seen| seen.address == address).collect();
-    let instead = |seen: Option<&Seen>| seen.map_or(Choice::None, |seen| Choice::Instead(seen.number));
-    if own.len() >= MAX_CONNECTIONS_OF_ONE.min(places) {
-        instead(leaving(&own, 0))
-    } else if there.len() >= places {
-        instead(leaving(there, own.len()))
-    } else {
-        Choice::Free
+/// The place that a newcomer gets, whose address has so many. The others are looked at only where one must leave.
+fn choose(address: IpAddr, own: usize, all: usize, places: usize, seen: impl FnOnce() -> Vec<Seen>) -> Choice {
+    let has_share = own >= MAX_CONNECTIONS_OF_ONE.min(places);
+    if !has_share && all < places {
+        return Choice::Free;
     }
+    let mut there = seen();
+    if has_share {
+        there.retain(|seen| seen.address == address);
+    }
+    let leaving = leaving(&there, if has_share { 0 } else { own });
+    leaving.map_or(Choice::None, |seen| Choice::Instead(seen.number))
 }
 
 /// Who can best be done without, of the address that has most; no address loses a place to one that has as many.
@@ -195,7 +197,12 @@ mod tests {
     }
 
     fn chosen(there: &[Seen], number: usize) -> Choice {
-        choose(there, address(number), MAX_CONNECTIONS)
+        chosen_of(there, number, MAX_CONNECTIONS)
+    }
+
+    fn chosen_of(there: &[Seen], number: usize, places: usize) -> Choice {
+        let own = there.iter().filter(|seen| seen.address == address(number)).count();
+        choose(address(number), own, there.len(), places, || there.to_vec())
     }
 
     #[test]
@@ -210,8 +217,8 @@ mod tests {
         assert_eq!((there.len(), chosen(&there, 100)), (MAX_CONNECTIONS, Choice::None), "all places are taken");
         there.pop();
         assert_eq!(chosen(&there, 100), Choice::Free);
-        assert_eq!(choose(&[], address(1), 1), Choice::Free);
-        assert_eq!(choose(&of(1, 1, busy, now), address(1), 1), Choice::None, "where there is one place");
+        assert_eq!(chosen_of(&[], 1, 1), Choice::Free);
+        assert_eq!(chosen_of(&of(1, 1, busy, now), 1, 1), Choice::None, "where there is one place");
     }
 
     #[test]

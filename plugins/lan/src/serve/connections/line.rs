@@ -126,7 +126,7 @@ impl Line {
     }
 
     /// Ends when it has done nothing for too long, or takes less of a reply than it should in this time (N25, N26).
-    pub(super) async fn has_idled(&self, window: Duration) {
+    pub(super) async fn overstays(&self, window: Duration) {
         let mut watch = Watch::new(window, Instant::now());
         loop {
             tokio::time::sleep(LOOK).await;
