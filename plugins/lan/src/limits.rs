@@ -20,8 +20,8 @@ pub const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 pub const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// How many times what the slowest needed of late those get who are known to be there.
 pub const PATIENCE: u32 = 4;
-/// And never less than this.
-pub const LEAST_PATIENCE: Duration = Duration::from_millis(3);
+/// And never less than this: a machine that is busy answers some milliseconds late now and then.
+pub const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 /// Peers that are heard in one command; whoever answers later is not (N08).
 pub const MAX_PEERS: usize = 32;
 /// Places that are offered for one file (N08).
