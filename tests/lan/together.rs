@@ -164,7 +164,7 @@ fn interrupted(signal: Signal) -> Option<(World, u64, ExitStatus)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let place = world.asker.at(&format!("var/cache/packets/.partial-{}", world.published.digest()));
     let length = || fs::metadata(&place).map_or(0, |metadata| metadata.len());
-    wait_until(|| length() > 4 * MIB);
+    wait_until(|| length() > MIB);
     kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
     let begun = Instant::now();
     let status = child.wait().unwrap();
