@@ -9,7 +9,10 @@ const FEW: usize = 8;
 
 /// The answers for all items, in their order.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = if items.len() < FEW { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
+    let threads = match items.len() / FEW {
+        0 => 1,
+        worth => thread::available_parallelism().map_or(1, usize::from).min(worth + 1),
+    };
     if threads == 1 {
         return items.iter().map(work).collect();
     }
@@ -19,7 +22,9 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
         taken.map_while(|at| Some((at, work(items.get(at)?)))).collect::<Vec<(usize, R)>>()
     };
     let mut all = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(some)).collect();
+        // Where no thread is to be had this one does it all.
+        let others: Vec<_> =
+            (1..threads).map_while(|_| thread::Builder::new().spawn_scoped(scope, some).ok()).collect();
         let mut all = some();
         for other in others {
             all.extend(other.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)));
@@ -36,7 +41,7 @@ mod tests {
 
     #[test]
     fn every_item_is_answered_once_and_in_order() {
-        for count in [0, 1, FEW - 1, FEW, 1000] {
+        for count in [0, 1, FEW - 1, FEW, 2 * FEW, 1000] {
             let items: Vec<usize> = (0..count).collect();
             let calls = AtomicUsize::new(0);
             let answers = map(&items, |item| {

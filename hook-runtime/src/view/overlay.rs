@@ -106,6 +106,11 @@ impl Overlay {
         }
     }
 
+    /// Whether hooks of this package have put something at a canonical path in this transaction.
+    pub fn has_made(&self, package: &PackageName, path: &RelPath) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.by.contains(package))
+    }
+
     /// Takes away a path that is on record for `package`: it is gone for later hooks, and
     /// among the changes. No link on the way is followed.
     ///

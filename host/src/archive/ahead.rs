@@ -2,11 +2,11 @@
 
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::thread::Scope;
+use std::thread::{self, Scope};
 
 use super::frame::{Buffer, Frame, Plain};
 use super::limits;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// What comes from the thread, in order: buffers, then an error or, as the end, none.
 type Next = Result<Option<Buffer>>;
@@ -21,11 +21,19 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// The thread ends with the frame, with its first error, or when this is dropped.
-    pub(super) fn of<'scope, R: Read + Send + 'scope>(frame: Frame<R>, scope: &'scope Scope<'scope, '_>) -> Self {
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn of<'scope, R: Read + Send + 'scope>(
+        frame: Frame<R>,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<Self> {
         let (send, ready) = mpsc::sync_channel(limits::AHEAD);
         let (used, again) = mpsc::channel();
-        scope.spawn(move || decompress(frame, &send, &again));
-        Self { ready, used, now: None, ended: false }
+        let work = move || decompress(frame, &send, &again);
+        let begun = thread::Builder::new().spawn_scoped(scope, work);
+        begun.context(|| "cannot begin a thread that decompresses".to_owned())?;
+        Ok(Self { ready, used, now: None, ended: false })
     }
 
     fn next(&mut self) -> Result<()> {
@@ -69,7 +77,6 @@ fn decompress<R: Read>(mut frame: Frame<R>, ready: &SyncSender<Next>, again: &Re
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -104,7 +111,7 @@ mod tests {
         let packed = compress(&plain);
         let taken = AtomicUsize::new(0);
         thread::scope(|scope| {
-            let mut ahead = Ahead::of(Frame::open(Counting(&packed, &taken)).unwrap(), scope);
+            let mut ahead = Ahead::of(Frame::open(Counting(&packed, &taken)).unwrap(), scope).unwrap();
             let came = || taken.load(Ordering::SeqCst) / limits::CHUNK;
             let began = Instant::now();
             while came() < limits::AHEAD && began.elapsed() < Duration::from_secs(20) {
@@ -128,7 +135,7 @@ mod tests {
         let plain = noise(1 << 20);
         let packed = compress(&plain);
         thread::scope(|scope| {
-            let mut ahead = Ahead::of(Frame::open(&packed[..packed.len() / 2]).unwrap(), scope);
+            let mut ahead = Ahead::of(Frame::open(&packed[..packed.len() / 2]).unwrap(), scope).unwrap();
             let mut came = 0;
             let error = loop {
                 match ahead.chunk() {
@@ -144,6 +151,6 @@ mod tests {
             assert!(came > 0 && error.to_string().contains("ends in the middle"), "{came} {error}");
         });
         // Dropped early, its thread ends: the scope would wait for ever otherwise.
-        thread::scope(|scope| drop(Ahead::of(Frame::open(&packed[..]).unwrap(), scope)));
+        thread::scope(|scope| drop(Ahead::of(Frame::open(&packed[..]).unwrap(), scope).unwrap()));
     }
 }

@@ -139,10 +139,10 @@ pub fn read(reader: impl Read, bounds: Bounds, sink: &mut dyn Sink) -> Result<Su
 /// As [`read`], while another thread decompresses what comes next.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; of kind storage where there is no thread to be had.
 pub fn read_ahead(reader: impl Read + Send, bounds: Bounds, sink: &mut dyn Sink) -> Result<Summary> {
     let frame = Frame::open(reader)?;
-    thread::scope(|scope| entries::Reader::new(Ahead::of(frame, scope), bounds, sink).run())
+    thread::scope(|scope| entries::Reader::new(Ahead::of(frame, scope)?, bounds, sink).run())
 }
 
 /// The manifest of an archive of `compressed` bytes, with warnings. Reads no further than

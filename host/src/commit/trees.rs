@@ -1,5 +1,6 @@
 //! The folders of packages: each comes and goes as a whole.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::{Folder, Kind as FileKind};
@@ -36,7 +37,11 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, kept: &mut Vec<Kept>
         let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
         trees.push(OldTree { leaving, successor: successor(leaving, hooked), old, parent });
     }
+    let mut successors = HashSet::new();
     for (tree, extras) in trees.iter().zip(cores::map(&trees, OldTree::extras)) {
+        // What came over from another old tree counts for this one.
+        let has_got_some = tree.successor.is_some_and(|new| !successors.insert(&new.package.name));
+        let extras = if has_got_some { tree.extras() } else { extras };
         carry_over(draft, tree, extras?, kept)?;
     }
     Ok(())

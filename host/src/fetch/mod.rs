@@ -224,7 +224,8 @@ impl<'a> Fetcher<'a> {
                     for liar in download.liars().context(&named)? {
                         places.lied(liar);
                     }
-                    self.gave(want, places.candidate(from).location);
+                    let giver = download.main_giver().unwrap_or(from);
+                    self.gave(want, places.candidate(giver).location);
                     return self.finish(download, want, places.source_of(from).name()).context(named);
                 }
                 Ok(Came::NotAll) => {}

@@ -86,7 +86,8 @@ impl Hooks<'_> {
         let mut paths: Vec<_> = made_outside(package).collect();
         paths.sort_by(|a, b| b.path.cmp(&a.path));
         for file in paths {
-            if going.is_shared(file) || made.contains(&file.path) {
+            let waits = going.is_shared(file) && !overlay.has_made(&package.package.name, &file.path);
+            if waits || made.contains(&file.path) {
                 continue;
             }
             if self.storage.owners(&file.path)?.iter().any(|(name, _)| !going.names.contains(name)) {

@@ -38,7 +38,8 @@ pub struct Approvals<'a> {
 /// The approvals on record, read when the first package asks.
 pub struct StoredGrants<'a> {
     storage: &'a dyn Storage,
-    read: OnceCell<HashMap<(PackageName, Family), Grant>>,
+    /// None where they cannot all be read.
+    read: OnceCell<Option<HashMap<(PackageName, Family), Grant>>>,
 }
 
 impl<'a> StoredGrants<'a> {
@@ -48,15 +49,16 @@ impl<'a> StoredGrants<'a> {
     }
 
     fn grant(&self, name: &PackageName, family: &Family) -> Result<Grant> {
-        let read = match self.read.get() {
-            Some(read) => read,
-            None => {
-                let all = self.storage.all_approvals()?;
-                let map = all.into_iter().map(|Approval { name, family, grant }| ((name, family), grant)).collect();
-                self.read.get_or_init(|| map)
-            }
+        // Where one of them cannot be read it is no reason not to read this one.
+        let read = self.read.get_or_init(|| {
+            let all = self.storage.all_approvals().ok()?;
+            Some(all.into_iter().map(|Approval { name, family, grant }| ((name, family), grant)).collect())
+        });
+        let grant = match read {
+            Some(read) => read.get(&(name.clone(), family.clone())).cloned(),
+            None => self.storage.approvals(name, family)?.into_iter().next().map(|approval| approval.grant),
         };
-        Ok(read.get(&(name.clone(), family.clone())).cloned().unwrap_or_default())
+        Ok(grant.unwrap_or_default())
     }
 }
 

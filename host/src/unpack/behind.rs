@@ -6,9 +6,10 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use packets_plugin_api::relpath::RelPath;
 use rustix::fs::{Advice, fadvise};
@@ -53,6 +54,8 @@ enum Coming {
 pub(super) struct Behind<'scope> {
     here: Writer,
     tasks: SyncSender<Vec<Task>>,
+    /// Whether a writer has met an error: then the others need not go on.
+    failed: Arc<AtomicBool>,
     batch: Vec<Task>,
     coming: Option<Coming>,
     /// Made last, when all files are there.
@@ -62,15 +65,25 @@ pub(super) struct Behind<'scope> {
 
 impl<'scope> Behind<'scope> {
     /// The threads end with [`Self::finish`], with their first error, or when this is dropped.
+    ///
+    /// # Errors
+    /// There is no thread to be had, or no second handle of the folder.
     pub(super) fn new(here: Writer, threads: usize, scope: &'scope Scope<'scope, '_>) -> Result<Self> {
         let (tasks, receive) = mpsc::sync_channel(BATCHES);
         let receive = Arc::new(Mutex::new(receive));
         let mut writers = Vec::new();
-        for _ in 0..threads.clamp(1, WRITERS) {
-            let (mut writer, receive) = (here.again()?, receive.clone());
-            writers.push(scope.spawn(move || write(&mut writer, &receive)));
+        let failed = Arc::new(AtomicBool::new(false));
+        for number in 0..threads.clamp(1, WRITERS) {
+            let (mut writer, receive, failed) = (here.again()?, receive.clone(), failed.clone());
+            let work = move || write(&mut writer, &receive).inspect_err(|_| failed.store(true, Ordering::Relaxed));
+            match thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(begun) => writers.push(begun),
+                // One is enough.
+                Err(_) if number > 0 => break,
+                Err(error) => return Err(error).context(|| "cannot begin a thread that writes".to_owned()),
+            }
         }
-        Ok(Self { here, tasks, batch: Vec::new(), coming: None, hard_links: Vec::new(), writers })
+        Ok(Self { here, tasks, failed, batch: Vec::new(), coming: None, hard_links: Vec::new(), writers })
     }
 
     /// Waits until everything is written; returns whom the folder belongs to.
@@ -105,11 +118,10 @@ impl<'scope> Behind<'scope> {
         if batch.is_empty() {
             return Ok(());
         }
-        match self.tasks.send(batch) {
-            Ok(()) => Ok(()),
-            // All writers have met an error: nobody takes anything any more.
-            Err(_) => self.join().and(Err(Error::storage("nothing writes what is unpacked"))),
+        if !self.failed.load(Ordering::Relaxed) && self.tasks.send(batch).is_ok() {
+            return Ok(());
         }
+        self.join().and(Err(Error::storage("nothing writes what is unpacked")))
     }
 }
 
