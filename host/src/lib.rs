@@ -32,6 +32,7 @@ pub mod plan;
 pub mod plugin;
 pub mod recover;
 pub mod report;
+mod seccomp;
 mod share;
 mod suggest;
 pub mod target;

@@ -14,6 +14,8 @@ struct Try<'a> {
     errors: &'static [i32],
 }
 
+/// From here on x86_64 knows each call by a second number.
+const X32: i64 = 1 << 30;
 /// Refused by the filter of calls, which says the same of everything.
 const BY_FILTER: &[i32] = &[libc::EPERM];
 /// Refused by Landlock, where files are meant, or by the file's mode.
@@ -98,6 +100,18 @@ fn calls<'a>(program: &'a str, address: &'a [u8], own: i64) -> Vec<Try<'a>> {
             vec![number(own), number(0), number(0), number(0), number(0), number(0)],
         ),
         tried("take a handle of a process", libc::SYS_pidfd_getfd, vec![number(0), number(0), number(0)]),
+        tried("signal a thread", libc::SYS_tkill, vec![number(own), number(0)]),
+        tried("signal another process", libc::SYS_kill, vec![number(1), number(0)]),
+        tried(
+            "type into a terminal",
+            libc::SYS_ioctl,
+            vec![number(0), Argument::Number(libc::TIOCSTI.cast_signed()), text("x")],
+        ),
+        tried(
+            "talk to anybody by a call's other number",
+            X32 + libc::SYS_socket,
+            vec![number(libc::AF_INET), number(libc::SOCK_STREAM), number(0)],
+        ),
         tried("become root", libc::SYS_setresuid, vec![number(0), number(0), number(0)]),
         tried("have root's group", libc::SYS_setresgid, vec![number(0), number(0), number(0)]),
         tried("mount", libc::SYS_mount, vec![number(0), text("/tmp"), text("tmpfs"), number(0), number(0)]),

@@ -243,6 +243,32 @@ fn n07_a_flood_of_questions_from_addresses_that_nobody_has() {
 }
 
 #[test]
+fn n07_answers_to_whom_nobody_finds_hold_up_nobody() {
+    let Some(scene) = Scene::new() else { return };
+    let serving = Serving::begin(&scene.giver, 3);
+    // The attacker knows the server's address, and says nothing of its own: the kernel keeps what is sent there for seconds.
+    let link = scene.lan.link(GIVER);
+    let known = ["neigh", "replace", "10.77.0.2", "lladdr", &link, "dev", "eth0", "nud", "permanent"];
+    assert!(scene.lan.ip(ATTACKER, &known));
+    scene.lan.on(ATTACKER, || fs::write("/proc/sys/net/ipv4/conf/eth0/arp_ignore", "8").unwrap());
+    let sockets: Vec<UdpSocket> = scene.lan.on(ATTACKER, || {
+        let bind = |number: u32| UdpSocket::bind((IpAddr::from((0x0a4e_8001_u32 + number).to_be_bytes()), 0)).unwrap();
+        (0..20).map(bind).collect()
+    });
+    let bytes = question(&scene.small.digest());
+    let slowly = || {
+        for _ in 0..64 {
+            sockets.iter().for_each(|socket| drop(socket.send_to(&bytes, "10.77.0.2:1333")));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let (tries, times, ()) = meanwhile(|| scene.asks(), slowly);
+    let heard = serving.status();
+    assert!(heard["answers"].as_u64() > Some(1000), "those are answered too: {heard}");
+    assert!(times.len() * 10 >= tries * 9, "another one hardly notices: {times:?} of {tries}");
+}
+
+#[test]
 fn n25_n27_connections_that_say_little_or_nothing() {
     let Some(scene) = Scene::new() else { return };
     let serving = Serving::begin(&scene.giver, 3);

@@ -103,7 +103,9 @@ fn a_server_on_two_networks_answers_on_both_and_is_one() {
 #[test]
 fn ipv6_alone_without_any_address_of_ipv4() {
     let Some(world) = World::of(3, 300_000) else { return };
-    world.lan.without_ipv4();
+    if !world.lan.without_ipv4() {
+        return packets_tests::skip("this machine has no IPv6");
+    }
     world.comes_from_the_mirror_in_time();
     let giver = world.giver(2);
     let serving = Serving::begin(&giver, 1);

@@ -105,6 +105,9 @@ impl System {
         let mut system = Self { outside, first: 0, group, _place: place };
         wait_until(|| system.outside_child().is_some() || system.has_ended());
         system.first = system.outside_child().unwrap_or_default();
+        // Before its root is its own, its systemd would be this machine's.
+        let root = format!("/proc/{}/root", system.first);
+        wait_until(|| system.has_ended() || Path::new(&root).join("run/units").exists());
         wait_until(|| system.has_ended() || system.systemctl(&["is-system-running"]).stdout.len() > 1);
         if system.has_ended() {
             skip("this machine runs no systemd in name spaces");

@@ -25,16 +25,23 @@ pub enum Argument<'a> {
 const SYSCALL: i64 = 0x050f;
 
 impl Inside {
-    /// Stops a thread of another process; why not, where that may not be.
+    /// Stops a thread of another process where it waits in a system call; why not, where that may not be.
     pub fn stop(thread: i32) -> Result<Self, String> {
         let thread = Pid::from_raw(thread);
-        ptrace::attach(thread).map_err(|error| format!("cannot trace thread {thread}: {error}"))?;
-        wait(thread, Signal::SIGSTOP);
-        let before = ptrace::getregs(thread).unwrap();
-        let inside = Self { thread, before };
-        let code = ptrace::read(thread, (before.rip - 2) as ptrace::AddressType).unwrap();
-        assert_eq!(code & 0xffff, SYSCALL, "{thread} waits in no system call");
-        Ok(inside)
+        for _ in 0..100 {
+            ptrace::attach(thread).map_err(|error| format!("cannot trace thread {thread}: {error}"))?;
+            wait(thread, Signal::SIGSTOP);
+            let before = ptrace::getregs(thread).unwrap();
+            let inside = Self { thread, before };
+            let code = ptrace::read(thread, (before.rip - 2) as ptrace::AddressType).unwrap();
+            if code & 0xffff == SYSCALL {
+                return Ok(inside);
+            }
+            // It computes just now.
+            drop(inside);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Err(format!("thread {thread} waits in no system call"))
     }
 
     /// Makes a call; what it answers, an error as a negative number.

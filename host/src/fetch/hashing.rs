@@ -22,6 +22,8 @@ pub(super) struct Hashing {
     /// What has been hashed, where no thread does it.
     hasher: Sha256,
     thread: Option<Beside>,
+    /// Whether one was asked for.
+    is_tried: bool,
 }
 
 /// The thread, which ends when this is dropped.
@@ -43,7 +45,8 @@ impl Hashing {
     /// again.
     pub(super) fn add(&mut self, piece: Vec<u8>, length: usize) -> Option<Vec<u8>> {
         self.size += length as u64;
-        if self.thread.is_none() && self.size > BESIDE {
+        if !self.is_tried && self.size > BESIDE {
+            self.is_tried = true;
             self.thread = Beside::begin(&mut self.hasher);
         }
         let Some(thread) = &self.thread else {

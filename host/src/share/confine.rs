@@ -4,7 +4,6 @@
 //! Everything here holds for the calling thread and for those that it starts: it is called before there
 //! are others. What the kernel cannot do is told and does not stop the server; that root was given up does.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
 use landlock::{
@@ -13,18 +12,16 @@ use landlock::{
 };
 use packets_hook_runtime::folder::Folder;
 use rustix::fs::{Gid, Uid};
-use rustix::process::{geteuid, getgid};
+use rustix::process::{geteuid, getgid, getpid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
     set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter,
-};
+use seccompiler::{SeccompCmpOp, TargetArch};
 
 use crate::error::{Context, Error, Result};
 use crate::given;
+use crate::seccomp::{self, Calls, when};
 
 /// The user that root becomes, where the machine has it.
 const USER: &str = "packets";
@@ -54,7 +51,7 @@ pub(crate) fn confine(readable: &[&Folder]) -> Result<Vec<String>> {
     };
     told("new privileges", set_no_new_privs(true).map(|()| true).map_err(|error| error.to_string()));
     told("landlock", landlock(readable).map_err(|error| error.to_string()));
-    told("seccomp", seccomp());
+    told("seccomp", fewer_calls());
     Ok(done)
 }
 
@@ -116,7 +113,7 @@ fn landlock(readable: &[&Folder]) -> Result<bool, landlock::RulesetError> {
 }
 
 /// System calls that a server of files has no use for.
-const REFUSED: [i64; 47] = [
+const REFUSED: [i64; 50] = [
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_ptrace,
@@ -124,6 +121,9 @@ const REFUSED: [i64; 47] = [
     libc::SYS_process_vm_writev,
     libc::SYS_pidfd_getfd,
     libc::SYS_pidfd_send_signal,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_socket,
     libc::SYS_socketpair,
     libc::SYS_bind,
@@ -174,27 +174,27 @@ const FORKS: [i64; 0] = [];
 
 /// All sockets are open by now, so none is made, named or connected any more, and none sends to where it is not
 /// connected by the short way of TCP. A thread may be begun, and no process. A connection of a client is accepted.
-fn seccomp() -> Result<bool, String> {
-    let Ok(machine) = std::env::consts::ARCH.try_into() else { return Ok(false) };
-    let has = |argument: u8, flag: i32, set: bool| {
-        let flag = u64::from(flag.unsigned_abs());
-        let operator = SeccompCmpOp::MaskedEq(flag);
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, if set { flag } else { 0 });
-        condition.and_then(|condition| SeccompRule::new(vec![condition])).map_err(|error| error.to_string())
-    };
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.iter().chain(&FORKS).map(|call| (*call, Vec::new())).collect();
+fn fewer_calls() -> Result<bool, String> {
+    if TargetArch::try_from(std::env::consts::ARCH).is_err() {
+        return Ok(false);
+    }
+    let mut refused: Calls = REFUSED.iter().chain(&FORKS).map(|call| (*call, Vec::new())).collect();
+    let own = u64::from(getpid().as_raw_nonzero().get().unsigned_abs());
+    for call in [libc::SYS_kill, libc::SYS_tgkill] {
+        refused.insert(call, vec![when(&[(0, SeccompCmpOp::Ne, own)])?]);
+    }
+    let set = |flag: i32| (SeccompCmpOp::MaskedEq(u64::from(flag.unsigned_abs())), u64::from(flag.unsigned_abs()));
     for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
-        refused.insert(call, vec![has(flags, libc::MSG_FASTOPEN, true)?]);
+        let (is_set, flag) = set(libc::MSG_FASTOPEN);
+        refused.insert(call, vec![when(&[(flags, is_set, flag)])?]);
     }
-    refused.insert(libc::SYS_clone, vec![has(0, libc::CLONE_THREAD, false)?]);
-    // What it is to do is in memory, which no filter sees; told that there is no such call, the C library uses the other.
-    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    for (calls, error) in [(refused, libc::EPERM), (unknown, libc::ENOSYS)] {
-        let action = SeccompAction::Errno(error.unsigned_abs());
-        let filter = SeccompFilter::new(calls, SeccompAction::Allow, action, machine);
-        let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(|error| error.to_string())?;
-        apply_filter(&program).map_err(|error| error.to_string())?;
-    }
+    let (is_thread, _) = set(libc::CLONE_THREAD);
+    refused.insert(libc::SYS_clone, vec![when(&[(0, is_thread, 0)])?]);
+    // Nobody types into the terminal from which it was begun.
+    let typing = [libc::TIOCSTI, libc::TIOCLINUX].map(|what| when(&[(1, SeccompCmpOp::Eq, what & 0xffff_ffff)]));
+    refused.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
+    // What clone3 is to do is in memory, which no filter sees; told that there is no such call, the C library uses clone.
+    seccomp::refuse(refused, libc::EPERM)?;
+    seccomp::refuse(Calls::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
     Ok(true)
 }

@@ -62,6 +62,9 @@ pub const ALL_ANSWERS_A_SECOND: u32 = 4000;
 pub const MAX_SOURCES: usize = 4096;
 /// Bytes of questions that the kernel is asked to hold, so that a flood leaves room for those who mean well (N07).
 pub const QUESTION_BUFFER: usize = 1 << 20;
+/// Bytes of answers that the kernel is asked to hold: it keeps those to addresses for which nobody answers for some
+/// seconds, and there must be room for the others (N07). All answers of three seconds, as it counts them.
+pub const ANSWER_BUFFER: usize = 8 << 20;
 /// How long a peer counts that was not heard any more; it says hello three times in that.
 pub const PEER_EXPIRES: Duration = Duration::from_secs(30 * 60);
 /// Between two hellos.

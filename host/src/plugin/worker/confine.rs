@@ -1,7 +1,6 @@
 //! What a worker gives up before it loads anything, in this order: its user, new privileges,
 //! capabilities, files, system calls, memory. A kernel that lacks one of these is told of, and the rest is done.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -11,11 +10,10 @@ use landlock::{
 };
 use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
+use seccompiler::SeccompCmpOp;
 
 use crate::plugin::limits::{HANDLES, MEMORY};
+use crate::seccomp::{self, Calls, when};
 
 /// The first of the users that a worker becomes one of, and how many there are: systemd gives the same
 /// ones to services for as long as they run.
@@ -185,36 +183,20 @@ const FORBIDDEN: [i64; 46] = [
 /// An error where each of these calls is made; it does not end the process.
 fn fewer_calls() -> Result<(), String> {
     let own = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
+    let mut rules: Calls = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
     rules.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
-    let other = |value: i32| (SeccompCmpOp::Ne, u64::from(value.unsigned_abs()));
+    let other = |value: i32| (0, SeccompCmpOp::Ne, u64::from(value.unsigned_abs()));
     // No sockets of this machine: over them other programs could be made to do what this one may not.
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(other);
     rules.insert(libc::SYS_socket, vec![when(&families)?]);
-    rules.insert(libc::SYS_kill, vec![when(&[(SeccompCmpOp::Ne, own)])?]);
-    rules.insert(libc::SYS_tgkill, vec![when(&[(SeccompCmpOp::Ne, own)])?]);
+    rules.insert(libc::SYS_kill, vec![when(&[(0, SeccompCmpOp::Ne, own)])?]);
+    rules.insert(libc::SYS_tgkill, vec![when(&[(0, SeccompCmpOp::Ne, own)])?]);
     // A thread, yes; another process, no.
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-    rules.insert(libc::SYS_clone, vec![when(&[(SeccompCmpOp::MaskedEq(thread), 0)])?]);
+    rules.insert(libc::SYS_clone, vec![when(&[(0, SeccompCmpOp::MaskedEq(thread), 0)])?]);
     // The flags of clone3 lie in memory, where no filter can look: whoever makes threads then uses clone.
-    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    for (rules, error) in [(unknown, libc::ENOSYS), (rules, libc::EPERM)] {
-        let action = SeccompAction::Errno(error.unsigned_abs());
-        let machine = std::env::consts::ARCH.try_into().map_err(|error| format!("{error}"))?;
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, machine);
-        let program: BpfProgram =
-            filter.and_then(TryInto::try_into).map_err(|error: seccompiler::BackendError| error.to_string())?;
-        seccompiler::apply_filter(&program).map_err(|error| error.to_string())?;
-    }
-    Ok(())
-}
-
-/// A rule that meets calls whose first argument is like all of these.
-fn when(conditions: &[(SeccompCmpOp, u64)]) -> Result<SeccompRule, String> {
-    let conditions = conditions
-        .iter()
-        .map(|(operator, value)| SeccompCondition::new(0, SeccompCmpArgLen::Dword, operator.clone(), *value));
-    let conditions: Result<Vec<_>, _> = conditions.collect();
-    conditions.and_then(SeccompRule::new).map_err(|error| error.to_string())
+    let unknown = Calls::from([(libc::SYS_clone3, Vec::new())]);
+    seccomp::refuse(unknown, libc::ENOSYS)?;
+    seccomp::refuse(rules, libc::EPERM)
 }

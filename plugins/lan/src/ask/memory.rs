@@ -119,7 +119,8 @@ impl Known {
         if observed.looked {
             self.looked = now;
         }
-        let slowest = u64::try_from(observed.slowest.as_micros()).unwrap_or(u64::MAX);
+        // An answer that nobody would have waited for says nothing of how long to wait.
+        let slowest = u64::try_from(observed.slowest.min(LONGEST_WAIT).as_micros()).unwrap_or(u64::MAX);
         self.quiet = if observed.answered.is_empty() { self.quiet.saturating_add(1) } else { 0 };
         self.slowest = slowest.max(self.slowest - self.slowest / 8);
         for peer in &mut self.peers {
@@ -131,7 +132,7 @@ impl Known {
             self.peers.push(KnownPeer { address: *address, version: *version, seen: now, silent: 0 });
         }
         self.peers.retain(|peer| {
-            let is_there = peer.silent < MAX_SILENCE && now.saturating_sub(peer.seen) < REMEMBERED_FOR.as_secs();
+            let is_there = peer.silent < MAX_SILENCE && now.abs_diff(peer.seen) < REMEMBERED_FOR.as_secs();
             is_there && !observed.bad.iter().any(|bad| bad.ip() == peer.address.ip())
         });
         self.peers.sort_by_key(|peer| std::cmp::Reverse(peer.seen));
@@ -188,6 +189,23 @@ mod tests {
         assert_eq!(remembered.of("eth0").used, NOW + USED_AGAIN.as_secs());
         remembered.learn("eth0", &answers(&[1], 300), NOW);
         assert!(!remembered.of("eth0").peers().is_empty(), "whoever answers is noted at once");
+    }
+
+    #[test]
+    fn n13_a_late_answer_and_a_wrong_clock_cost_little() {
+        let mut remembered = Remembered::default();
+        remembered.learn("eth0", &answers(&[1], 3_600_000_000), NOW);
+        assert_eq!(remembered.of("eth0").wait(), LONGEST_WAIT, "at most");
+        let mut quick = 0;
+        while remembered.of("eth0").wait() > LONGEST_WAIT / 4 {
+            remembered.learn("eth0", &answers(&[1], 300), NOW);
+            quick += 1;
+        }
+        assert!(quick < 40, "soon forgotten: {quick}");
+        let years = 70 * 365 * 24 * 60 * 60;
+        remembered.learn("eth0", &answers(&[1], 300), NOW + years);
+        remembered.learn("eth0", &Observed::default(), NOW);
+        assert!(remembered.of("eth0").peers().is_empty(), "seen in a time that has not come");
     }
 
     #[test]

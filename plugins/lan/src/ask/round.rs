@@ -1,7 +1,7 @@
 //! What was asked, what was answered, and whether more is to be expected: everything but the sockets.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use packets_plugin_api::fetch::Artifact;
@@ -23,7 +23,8 @@ pub(super) struct Round {
     questions: HashMap<Nonce, Question>,
     /// Who spoke version 2, by address.
     machines: HashMap<SocketAddr, Machine>,
-    bad: BTreeSet<SocketAddr>,
+    /// Machines that gave wrong bytes, whatever ports they name.
+    bad: BTreeSet<IpAddr>,
 }
 
 /// One network, and what has been heard on it.
@@ -169,7 +170,9 @@ impl Round {
     /// Takes a datagram that came in on a network; true when it says anything new.
     pub(super) fn hear(&mut self, network: usize, from: SocketAddr, bytes: &[u8], now: Instant) -> bool {
         let is_near = self.networks.get(network).is_some_and(|asked| asked.network.holds(&from));
-        let Some(message) = wire::decode(bytes).filter(|_| is_near && !self.bad.contains(&from)) else { return false };
+        let Some(message) = wire::decode(bytes).filter(|_| is_near && !self.bad.contains(&from.ip())) else {
+            return false;
+        };
         match message {
             Message::One(v1::Message::Have { name, port }) => self.hear_name(network, from, &name, port),
             Message::Two(v2::Message::Answer { nonce, machine, port, have }) => {
@@ -248,7 +251,7 @@ impl Round {
     /// Where the file is said to be, without those who gave wrong bytes.
     pub(super) fn places(&self, digest: &Digest) -> Vec<Place> {
         let all = self.files.get(digest).into_iter().flatten();
-        all.map(|found| found.place.clone()).filter(|place| !self.bad.contains(&place.address())).collect()
+        all.map(|found| found.place.clone()).filter(|place| !self.bad.contains(&place.address().ip())).collect()
     }
 
     /// Whether no network has anybody who is waited for, whatever is asked.
@@ -271,7 +274,7 @@ impl Round {
 
     /// The place gave wrong bytes: nothing is heard of it any more (N09).
     pub(super) fn condemn(&mut self, address: SocketAddr) {
-        self.bad.insert(address);
+        self.bad.insert(address.ip());
         for asked in &mut self.networks {
             asked.observed.bad.insert(address);
         }

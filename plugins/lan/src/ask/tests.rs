@@ -211,6 +211,12 @@ fn n09_who_gave_wrong_bytes_is_not_heard_any_more() {
     round.hear(0, from, &answer(1, 1, &[true]), now);
     round.condemn(round.places(&digest(1))[0].address());
     assert!(places(&round, 1).is_empty());
+    for number in 2..10 {
+        assert!(!round.hear(0, from, &answer(1, number, &[true]), now), "whatever it calls itself");
+        let other_port = format!("H:file-1.pkt.tar.zst:{}", 9000 + u32::from(number));
+        assert!(!round.hear(0, host("10.0.0.7:5555"), other_port.as_bytes(), now), "and from whatever port");
+    }
+    assert!(places(&round, 1).is_empty());
     assert!(known_peers(&round).peers().is_empty());
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::budget::Budget;
-use super::{Shared, count};
+use super::{Shared, count, sockets};
 use crate::limits::{LOWEST_PORT, MAX_DATAGRAM};
 use crate::networks::{Network, plain};
 use crate::wire::{self, Message, v1, v2};
@@ -24,8 +24,7 @@ pub(super) fn run(shared: &Shared, socket: &UdpSocket) {
                 match answer(shared, &mut budget, from, datagram, Instant::now()) {
                     Some(bytes) => {
                         count(&shared.counters.answers, 1);
-                        // What cannot be sent is lost, as anything on a network may be.
-                        let _ = socket.send_to(&bytes, from);
+                        sockets::send(socket, &bytes, from);
                     }
                     None => count(&shared.counters.ignored, 1),
                 }

@@ -55,6 +55,10 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        // What has not begun need not be read any more: it would hold the file open.
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
         self.unsent.fetch_sub(1, Ordering::Relaxed);
     }
 }

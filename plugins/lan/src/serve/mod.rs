@@ -156,7 +156,7 @@ fn announce(shared: &Shared, sockets: &[UdpSocket], message: v2::Message) {
     for network in shared.networks() {
         let to = network.everybody(shared.ports.questions);
         for socket in sockets.iter().filter(|socket| is_of_family(socket, to.is_ipv4())) {
-            let _ = socket.send_to(&bytes, to);
+            sockets::send(socket, &bytes, to);
         }
     }
 }

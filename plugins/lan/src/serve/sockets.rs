@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use packets_plugin_api::share::{Ports, ShareError, TakenPort};
+use rustix::net::SendFlags;
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Listeners, is_of_family};
-use crate::limits::{QUESTION_BUFFER, RECEIVE_BUFFER, SEND_BUFFER};
+use crate::limits::{ANSWER_BUFFER, QUESTION_BUFFER, RECEIVE_BUFFER, SEND_BUFFER};
 use crate::networks::{GROUP, Network, Range};
 
 /// How long a thread that hears questions waits for one before it looks whether it is to end.
@@ -66,6 +68,10 @@ fn hearing(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_ttl_v4(1)?;
     }
     socket.set_recv_buffer_size(QUESTION_BUFFER)?;
+    // Root may have all of it, others what the system allows.
+    if set_socket_send_buffer_size_force(&socket, ANSWER_BUFFER).is_err() {
+        socket.set_send_buffer_size(ANSWER_BUFFER)?;
+    }
     socket.bind(&address.into())?;
     socket.set_read_timeout(Some(LISTEN))?;
     Ok(socket.into())
@@ -85,6 +91,12 @@ fn listening(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// What cannot be sent at once is lost, as anything on a network may be: the kernel keeps what goes to an address
+/// that nobody answers for, and would have us wait for that (N07).
+pub(super) fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+    let _ = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &to);
 }
 
 /// Hears what is said to the group on each link. One that is joined already says so, which is no matter.
