@@ -196,14 +196,16 @@ impl<'s, P: Plain> Reader<'s, P> {
         self.sink.file(&path, mode, size)?;
         let mut hash = Sha256::new();
         let mut text = Vec::new();
+        let mut is_of_sink = false;
         self.body(size, |sink, bytes| {
             hash.update(bytes);
             if is_manifest {
                 text.extend_from_slice(bytes);
             }
-            sink.content(bytes)
+            sink.content(bytes).inspect_err(|_| is_of_sink = true)
         })
-        .map_err(|error| error.within(format!("cannot unpack entry {path}")))?;
+        // A sink that is behind fails at an earlier entry, which it names.
+        .map_err(|error| if is_of_sink { error } else { error.within(format!("cannot unpack entry {path}")) })?;
         self.sink.file_done()?;
         if is_manifest {
             let parsed = Manifest::parse(&text)?;

@@ -54,6 +54,7 @@ pub const MAX_MANIFEST: u64 = manifest::MAX_SIZE as u64;
 ///
 /// Guarantee: each path comes once, its parent came before as a folder, and no
 /// component of it is a link. Modes are 0755 at most, and of folders 0700 at least.
+/// Its errors name the entry that they are about, which may be an earlier one.
 pub trait Sink {
     /// A new folder.
     fn folder(&mut self, path: &RelPath, mode: u32) -> Result<()>;

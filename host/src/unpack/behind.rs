@@ -14,7 +14,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use packets_plugin_api::relpath::RelPath;
 use rustix::fs::{Advice, fadvise};
 
-use super::writer::Writer;
+use super::writer::{Writer, failed};
 use crate::archive::Sink;
 use crate::error::{Context, Error, Result};
 use crate::interrupt;
@@ -34,7 +34,7 @@ const EARLY: u64 = 8 << 20;
 
 enum Task {
     File { path: RelPath, mode: u32, bytes: Vec<u8> },
-    Piece { file: Arc<File>, at: u64, bytes: Vec<u8> },
+    Piece { path: Arc<RelPath>, file: Arc<File>, at: u64, bytes: Vec<u8> },
 }
 
 impl Task {
@@ -47,7 +47,7 @@ impl Task {
 /// The file whose content is coming.
 enum Coming {
     Small { path: RelPath, mode: u32, bytes: Vec<u8> },
-    Large { file: Arc<File>, at: u64 },
+    Large { path: Arc<RelPath>, file: Arc<File>, at: u64 },
 }
 
 /// The reader's side.
@@ -140,7 +140,7 @@ impl Sink for Behind<'_> {
             // At most SMALL bytes, so that the number fits.
             Coming::Small { path: path.clone(), mode, bytes: Vec::with_capacity(size as usize) }
         } else {
-            Coming::Large { file: Arc::new(self.here.create(path, mode)?), at: 0 }
+            Coming::Large { path: Arc::new(path.clone()), file: Arc::new(self.here.create(path, mode)?), at: 0 }
         });
         Ok(())
     }
@@ -153,8 +153,9 @@ impl Sink for Behind<'_> {
                 bytes.extend_from_slice(content);
                 Ok(())
             }
-            Some(Coming::Large { file, at }) => {
-                let task = Task::Piece { file: file.clone(), at: *at, bytes: content.to_vec() };
+            Some(Coming::Large { path, file, at }) => {
+                let (path, file) = (path.clone(), file.clone());
+                let task = Task::Piece { path, file, at: *at, bytes: content.to_vec() };
                 *at += content.len() as u64;
                 self.add(task)
             }
@@ -188,15 +189,15 @@ fn write(writer: &mut Writer, tasks: &Mutex<Receiver<Vec<Task>>>) -> Result<()> 
             interrupt::check()?;
             match task {
                 Task::File { path, mode, bytes } => writer.whole(&path, mode, &bytes)?,
-                Task::Piece { file, at, bytes } => piece(&file, at, &bytes)?,
+                Task::Piece { path, file, at, bytes } => piece(&path, &file, at, &bytes)?,
             }
         }
     }
     Ok(())
 }
 
-fn piece(file: &File, at: u64, bytes: &[u8]) -> Result<()> {
-    file.write_all_at(bytes, at).context(|| "cannot write to the staging folder".to_owned())?;
+pub(super) fn piece(path: &RelPath, file: &File, at: u64, bytes: &[u8]) -> Result<()> {
+    file.write_all_at(bytes, at).context(failed(path))?;
     let (before, after) = (at / EARLY, (at + bytes.len() as u64) / EARLY);
     if after > before {
         // Linux begins to write back what it is told is not needed soon (mm/fadvise.c); what is not on the disk yet

@@ -211,3 +211,13 @@ fn c12_a_writer_that_fails_fails_the_package() {
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Storage, "cannot unpack data/x"));
 }
+
+#[test]
+fn c12_a_piece_that_cannot_be_written_names_its_file() {
+    // The only file that cannot be written to without a limit of the whole process: one that is open for reading.
+    let site = Site::new();
+    std::fs::write(site.staging().join("x"), "").unwrap();
+    let file = std::fs::File::open(site.staging().join("x")).unwrap();
+    let error = behind::piece(&"data/large".parse().unwrap(), &file, 0, b"abc").unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Storage, "cannot unpack data/large"));
+}

@@ -17,7 +17,8 @@ pub(super) struct Writer {
     cursor: Cursor,
     /// Whether the umask leaves modes of at most 0755 as they are.
     modes_hold: bool,
-    file: Option<File>,
+    /// The file whose content comes.
+    file: Option<(RelPath, File)>,
 }
 
 pub(super) fn failed(path: &RelPath) -> impl FnOnce() -> String {
@@ -76,14 +77,14 @@ impl Sink for Writer {
 
     fn file(&mut self, path: &RelPath, mode: u32, _: u64) -> Result<()> {
         interrupt::check()?;
-        self.file = Some(self.create(path, mode)?);
+        self.file = Some((path.clone(), self.create(path, mode)?));
         Ok(())
     }
 
     fn content(&mut self, bytes: &[u8]) -> Result<()> {
         interrupt::check()?;
-        let file = self.file.as_mut().ok_or_else(|| Error::storage("no file is open to unpack to"))?;
-        file.write_all(bytes).context(|| "cannot write to the staging folder".to_owned())
+        let (path, file) = self.file.as_mut().ok_or_else(|| Error::storage("no file is open to unpack to"))?;
+        file.write_all(bytes).context(failed(path))
     }
 
     fn file_done(&mut self) -> Result<()> {
