@@ -125,6 +125,12 @@ impl fmt::Display for Requirement {
 
 text_conversions!(Requirement);
 
+impl serde::Serialize for Requirement {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
