@@ -7,6 +7,7 @@
 //! Every judgement is about a canonical path, never about a text of the hook.
 
 use std::fmt;
+use std::sync::Arc;
 
 use packets_plugin_api::hook::{Grant, PolicyLine};
 use packets_plugin_api::ident::{PackageName, escape};
@@ -32,6 +33,8 @@ const CLOSED: &[&str] = &[
 const KEYS: &str = ".ssh";
 /// Staging folders: this name, and every name that begins with it and `-`.
 const STAGING: &str = ".packets";
+/// Stands for the package's name in a line of the default grant.
+const NAME: &str = "${name}";
 /// The part of a package's folder that its hooks may change.
 pub(crate) const DATA: &str = "data";
 
@@ -123,23 +126,45 @@ fn written(right: Right, text: &str) -> Result<RelPath, GrantError> {
     Ok(path)
 }
 
-/// The lines of `[Sandbox] allow` with `${binDir}` and `${name}` filled in.
-///
-/// # Errors
-/// Another `${...}`, or a line that is no absolute path.
-pub fn default_allow(lines: &[String], bin_dir: &RelPath, name: &PackageName) -> Result<Vec<RelPath>, GrantError> {
-    let mut paths = Vec::with_capacity(lines.len());
-    for line in lines {
-        let text = line.replace("${binDir}", &bin_dir.absolute()).replace("${name}", name.as_str());
-        if text.contains("${") {
-            let rule = "only ${binDir} and ${name} are filled in".to_owned();
-            return Err(GrantError { right: Right::Allow, path: escape(line, 200), rule });
+/// The lines of `[Sandbox] allow`. `${binDir}` is filled in once, `${name}` for each package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultAllow {
+    of_all: Vec<RelPath>,
+    by_name: Vec<String>,
+}
+
+impl DefaultAllow {
+    /// # Errors
+    /// Another `${...}`, or a line that is no absolute path.
+    pub fn new(lines: &[String], bin_dir: &RelPath) -> Result<Self, GrantError> {
+        let (mut of_all, mut by_name) = (Vec::new(), Vec::new());
+        for line in lines {
+            let text = line.replace("${binDir}", &bin_dir.absolute());
+            if text.replace(NAME, "").contains("${") {
+                let rule = "only ${binDir} and ${name} are filled in".to_owned();
+                return Err(GrantError { right: Right::Allow, path: escape(line, 200), rule });
+            }
+            match text.contains(NAME) {
+                true => by_name.push(text),
+                false => of_all.push(written(Right::Allow, &text)?),
+            }
         }
-        paths.push(written(Right::Allow, &text)?);
+        Ok(Self { of_all, by_name })
     }
-    paths.sort();
-    paths.dedup();
-    Ok(paths)
+
+    /// What the hooks of this package may reach, sorted, each path once.
+    ///
+    /// # Errors
+    /// A line that is no absolute path with this name.
+    pub fn of(&self, name: &PackageName) -> Result<Vec<RelPath>, GrantError> {
+        let mut paths = self.of_all.clone();
+        for line in &self.by_name {
+            paths.push(written(Right::Allow, &line.replace(NAME, name.as_str()))?);
+        }
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
 }
 
 /// All that the grants hold, sorted, each path once.
@@ -274,19 +299,18 @@ pub(crate) struct InForce {
     own_files: Vec<RelPath>,
     folders: Vec<(RelPath, Right)>,
     replace: Vec<RelPath>,
-    denied: Denied,
+    denied: Arc<Denied>,
     refused: Vec<RefusedGrant>,
 }
 
 impl InForce {
     /// The least grant: the package's own folder.
-    pub(crate) fn new(own: RelPath, own_data: RelPath, own_files: Vec<RelPath>, denied: Denied) -> Self {
+    pub(crate) fn new(own: RelPath, own_data: RelPath, own_files: Vec<RelPath>, denied: Arc<Denied>) -> Self {
         Self { own, own_data, own_files, folders: Vec::new(), replace: Vec::new(), denied, refused: Vec::new() }
     }
 
-    /// Adds a granted path and where it leads. `above` is what stands on the disk on the
-    /// way there, the last being the path itself where it is there; none where that
-    /// does not count.
+    /// Adds a granted path and where it leads; the answer is whether it is in force. `above` is what stands on the
+    /// disk on the way there, the last being the path itself where it is there; none where that does not count.
     pub(crate) fn add(
         &mut self,
         right: Right,
@@ -294,16 +318,22 @@ impl InForce {
         canonical: RelPath,
         above: &[(RelPath, Stat)],
         trusted_uid: u32,
-    ) {
-        if canonical.is_root() {
-            return self.refuse(right, asked, "the root as a whole is never granted");
+    ) -> bool {
+        let whole = || canonical.is_root().then(|| "the root as a whole is never granted".to_owned());
+        let denied = || self.denied.reason(&canonical, Some(&self.own));
+        let open = || above.iter().find_map(|(path, stat)| open_to_others(path, stat, trusted_uid));
+        match whole().or_else(denied).or_else(open) {
+            Some(reason) => self.refuse(right, asked, reason),
+            None => {
+                self.give(right, canonical);
+                return true;
+            }
         }
-        if let Some(reason) = self.denied.reason(&canonical, Some(&self.own)) {
-            return self.refuse(right, asked, reason);
-        }
-        if let Some(reason) = above.iter().find_map(|(path, stat)| open_to_others(path, stat, trusted_uid)) {
-            return self.refuse(right, asked, reason);
-        }
+        false
+    }
+
+    /// A path that is in force, and where it leads.
+    pub(crate) fn give(&mut self, right: Right, canonical: RelPath) {
         match right {
             Right::Replace => self.replace.push(canonical),
             _ => self.folders.push((canonical, right)),
@@ -439,11 +469,17 @@ mod tests {
 
     #[test]
     fn fills_in_the_default_lines() {
-        let lines = ["${binDir}".to_owned(), "/usr/share/${name}".to_owned()];
-        let name = "hello".parse().unwrap();
-        assert_eq!(default_allow(&lines, &path("usr/bin"), &name).unwrap(), [path("usr/bin"), path("usr/share/hello")]);
-        assert!(default_allow(&["/${home}".to_owned()], &path("usr/bin"), &name).is_err());
-        assert!(default_allow(&["/".to_owned()], &path("usr/bin"), &name).is_err());
+        let name: PackageName = "hello".parse().unwrap();
+        let of = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            DefaultAllow::new(&lines, &path("usr/bin"))?.of(&name)
+        };
+        let lines = ["/usr/share/${name}", "${binDir}", "/usr/share/hello", "/opt/${name}/x-${name}"];
+        let filled_in = [path("opt/hello/x-hello"), path("usr/bin"), path("usr/share/hello")];
+        assert_eq!(of(&lines).unwrap(), filled_in);
+        for bad in ["/${home}", "/", "${name}", "/${name}/${", "/${name}/../etc", "/a\n/${name}"] {
+            assert!(of(&[bad]).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
@@ -464,7 +500,8 @@ mod tests {
 
     #[test]
     fn closed_whatever_is_granted() {
-        let mut grant = InForce::new(path("opt/packets/a"), path("opt/packets/a/data"), vec![], Denied::new(&places()));
+        let mut grant =
+            InForce::new(path("opt/packets/a"), path("opt/packets/a/data"), vec![], Arc::new(Denied::new(&places())));
         for granted in ["etc", "usr", "var", "opt", "root"] {
             grant.add(Right::Write, &path(granted), path(granted), &[], 0);
         }

@@ -51,6 +51,7 @@ const MET: [(&str, &[Row]); 13] = [
             ("LINK_TARGET", &["a28_targets_up_to_a_bound"]),
             ("OUTSIDE", &["a05_entries_outside_up_to_a_bound"]),
             ("OUTSIDE_SIZE", &["h15_hooks_up_to_a_bound"]),
+            ("OUTSIDE_KEPT", &["a66_what_hooks_hold_is_kept_up_to_a_bound"]),
             ("ENTRIES", &["a66_entries_up_to_a_bound", "a66_a_million_empty_files"]),
             ("ENTRIES_DECLARED", &["a66_entries_up_to_a_bound"]),
             ("RATIO", &["a58_a59_contents_up_to_a_bound"]),

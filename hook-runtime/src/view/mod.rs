@@ -31,6 +31,7 @@ mod ownership;
 mod recursive;
 mod resolve;
 mod session;
+mod settled;
 mod staging;
 mod stop;
 mod tree;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::Arc;
 
 use packets_plugin_api::hook::{Effect, EffectKind};
 use packets_plugin_api::ident::{Digest, PackageName};
@@ -10,6 +11,7 @@ use packets_plugin_api::relpath::RelPath;
 use super::entry::{Entry, FileNumber, Node, StagedFile};
 use super::ownership::{Granting, Rules};
 use super::resolve::{Found, Guess, Host, Place, Spot, Thing};
+use super::settled::Settled;
 use super::stop::{Result, Stop};
 use super::{
     Base, Becomes, Change, Dropped, Handle, HookContext, OverlayError, Owners, Seen, Session, Staged, Staging, Target,
@@ -32,7 +34,8 @@ pub struct Overlay {
     /// handle that an entry hides is never used.
     pub(super) handles: HashMap<RelPath, Handle>,
     places: Places,
-    denied: Option<Denied>,
+    denied: Option<Arc<Denied>>,
+    settled: Settled,
 }
 
 impl Overlay {
@@ -53,6 +56,7 @@ impl Overlay {
             handles: HashMap::new(),
             places,
             denied: None,
+            settled: Settled::default(),
         }
     }
 
@@ -200,6 +204,7 @@ impl Overlay {
         });
         let files = files.collect();
         let denied = self.denied()?;
+        self.settled.check(&self.entries);
         let mut grant = InForce::new(own, data, files, denied);
         let rights = [
             (Right::Read, &context.grant.read),
@@ -216,12 +221,12 @@ impl Overlay {
         Ok(Session::new(self, Rules { package, may_replace, owners, grant }, limits))
     }
 
-    fn denied(&mut self) -> Result<Denied, OverlayError> {
+    fn denied(&mut self) -> Result<Arc<Denied>, OverlayError> {
         if let Some(denied) = &self.denied {
             return Ok(denied.clone());
         }
         let written = Denied::new(&self.places);
-        let denied = written.resolved(|path| self.leads_to(path))?;
+        let denied = Arc::new(written.resolved(|path| self.leads_to(path))?);
         self.denied = Some(denied.clone());
         Ok(denied)
     }
@@ -253,6 +258,10 @@ impl Overlay {
         path: &RelPath,
         owners: &dyn Owners,
     ) -> Result<(), OverlayError> {
+        if self.settled.holds(right, path) {
+            grant.give(right, path.clone());
+            return Ok(());
+        }
         // A path to displace is one name, the link itself where it is one.
         let place = match self.resolve(&Granting(owners), &path.absolute(), right != Right::Replace) {
             Ok(place) => place,
@@ -275,7 +284,11 @@ impl Overlay {
             let spots = place.passed.iter().chain(itself);
             above.extend(spots.filter_map(|spot| Some((spot.path.clone(), spot.base.as_ref()?.stat))));
         }
-        grant.add(right, path, place.path, &above, self.trusted_uid);
+        // In another package's folder it would be in force for one hook only.
+        let for_all = place.path == *path && grant.denied().reason(path, None).is_none();
+        if grant.add(right, path, place.path, &above, self.trusted_uid) && for_all {
+            self.settled.note(right, path, &self.entries);
+        }
         Ok(())
     }
 

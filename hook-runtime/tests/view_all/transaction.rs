@@ -177,3 +177,33 @@ fn hooks_in_a_row_see_each_other() {
         );
     });
 }
+
+#[test]
+fn h22_what_was_granted_to_one_hook_is_not_the_next_ones() {
+    both_ways(|| {
+        let world = World::new();
+        let mut overlay = world.overlay();
+        let given = Given::allow(&["/usr/share", "/usr/share/a/b", "/opt/packets/hello/data"]);
+        let mut first = world.begin(&mut overlay, "hello", &given);
+        first.put("/opt/packets/hello/data/own", "own").unwrap();
+        first.symlink("/etc", "/usr/share/a").unwrap();
+        first.finish().unwrap();
+
+        let narrow = Given::allow(&["/usr/share/a/b", "/opt/packets/hello/data"]);
+        let mut second = world.begin(&mut overlay, "other", &narrow);
+        denied(second.get("/opt/packets/hello/data/own"));
+        denied(second.put("/opt/packets/hello/data/own", "not its own"));
+        denied(second.put("/usr/share/a/b/x", "through a link of another hook"));
+        denied(second.mkdir("/etc/b", 0o755));
+        second.finish().unwrap();
+
+        let mut third = world.begin(&mut overlay, "hello", &given);
+        third.remove("/usr/share/a").unwrap();
+        third.mkdir("/usr/share/a/b", 0o755).unwrap();
+        third.finish().unwrap();
+        let mut fourth = world.begin(&mut overlay, "other", &narrow);
+        fourth.put("/usr/share/a/b/x", "a folder by now").unwrap();
+        let report = fourth.finish().unwrap();
+        assert_eq!(lines(&report.effects), ["usr/share/a/b/x 644 15"], "H22");
+    });
+}

@@ -1,5 +1,7 @@
 //! The entries of a tar, one after the other.
 
+use std::collections::HashMap;
+
 use packets_plugin_api::ident::Digest;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileKind;
@@ -26,6 +28,9 @@ pub(super) struct Reader<'s, P> {
     pending: Pending,
     manifest: Option<(Manifest, Vec<String>)>,
     files: u64,
+    /// What small files beside `data` hold: only the manifest tells which of them are hooks.
+    outside: HashMap<RelPath, Vec<u8>>,
+    kept: usize,
 }
 
 impl<'s, P: Plain> Reader<'s, P> {
@@ -38,6 +43,8 @@ impl<'s, P: Plain> Reader<'s, P> {
             pending: Pending::default(),
             manifest: None,
             files: 0,
+            outside: HashMap::new(),
+            kept: 0,
         }
     }
 
@@ -47,7 +54,8 @@ impl<'s, P: Plain> Reader<'s, P> {
         self.end()?;
         let (manifest, warnings) = self.manifest.ok_or_else(no_manifest)?;
         let records = self.tree.finish(&manifest.hooks)?;
-        Ok(Summary { manifest, warnings, records, files: self.files, size: self.budget.content() })
+        let scripts = self.outside;
+        Ok(Summary { manifest, warnings, records, files: self.files, size: self.budget.content(), scripts })
     }
 
     /// Reads until the manifest has come.
@@ -194,12 +202,13 @@ impl<'s, P: Plain> Reader<'s, P> {
             return Err(Error::integrity(message));
         }
         self.sink.file(&path, mode, size)?;
+        let is_script = !is_manifest && self.keeps(&path, size);
         let mut hash = Sha256::new();
         let mut text = Vec::new();
         let mut is_of_sink = false;
         self.body(size, |sink, bytes| {
             hash.update(bytes);
-            if is_manifest {
+            if is_manifest || is_script {
                 text.extend_from_slice(bytes);
             }
             sink.content(bytes).inspect_err(|_| is_of_sink = true)
@@ -211,10 +220,23 @@ impl<'s, P: Plain> Reader<'s, P> {
             let parsed = Manifest::parse(&text)?;
             self.budget.declare(parsed.0.info.installed_size)?;
             self.manifest = Some(parsed);
+        } else if is_script {
+            self.outside.insert(path.clone(), text);
         }
         self.tree.note(path, kind(Digest::from_bytes(hash.finalize().into())));
         self.files += 1;
         Ok(())
+    }
+
+    /// Whether what this file holds is kept.
+    fn keeps(&mut self, path: &RelPath, size: u64) -> bool {
+        let is_in_data = path.components().next() == Some(manifest::DATA);
+        let kept = usize::try_from(size).map_or(usize::MAX, |size| self.kept.saturating_add(size));
+        let is_kept = !is_in_data && kept <= limits::OUTSIDE_KEPT;
+        if is_kept {
+            self.kept = kept;
+        }
+        is_kept
     }
 
     /// Gives the next `size` bytes to `each` as they come, and skips the rest of their last block.

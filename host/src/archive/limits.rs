@@ -30,6 +30,8 @@ pub(super) const LINK_TARGET: usize = 4095;
 pub(super) const OUTSIDE: usize = 64;
 /// Size of each of them; they can only be hooks (H15).
 pub(super) const OUTSIDE_SIZE: u64 = packets_hook_runtime::limits::SCRIPT;
+/// Bytes of such files that are kept for whoever runs them: packages that fill the memory with them (A66).
+pub(super) const OUTSIDE_KEPT: usize = 64 << 10;
 /// Entries of a package that does not state its size (A66).
 const ENTRIES: u64 = 100_000;
 /// Entries of one that does (A66).

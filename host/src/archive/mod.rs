@@ -32,6 +32,7 @@ mod names;
 pub(crate) mod tests;
 mod tree;
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::thread;
 
@@ -122,6 +123,8 @@ pub struct Summary {
     pub files: u64,
     /// Bytes of all files.
     pub size: u64,
+    /// What the hook files hold, as far as they are small.
+    pub scripts: HashMap<RelPath, Vec<u8>>,
 }
 
 /// Reads an archive to its end and gives every entry to `sink`.

@@ -139,6 +139,9 @@ impl Hooks<'_> {
                     shared.insert(folder, kind);
                 }
             }
+            if shared.is_empty() {
+                continue;
+            }
             let known_to_it: HashSet<RelPath> = files.iter().map(|file| file.path.clone()).collect();
             for (path, kind) in shared {
                 if let Some(kind) = kind

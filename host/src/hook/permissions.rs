@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use packets_hook_runtime::sandbox::{self, GrantError, Places, Right};
+use packets_hook_runtime::sandbox::{self, DefaultAllow, GrantError, Places, Right};
 use packets_plugin_api::hook::{Denial, Grant};
 use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::relpath::RelPath;
@@ -33,6 +33,8 @@ pub struct Approvals<'a> {
     pub dry_run: bool,
     /// What somebody has approved before.
     pub stored: StoredGrants<'a>,
+    /// The config's default, read when the first package asks.
+    pub allow: OnceCell<DefaultAllow>,
 }
 
 /// The approvals on record, read when the first package asks.
@@ -63,7 +65,7 @@ impl<'a> StoredGrants<'a> {
 }
 
 /// What a package's hooks get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permitted {
     /// In force.
     pub grant: Grant,
@@ -79,8 +81,7 @@ impl Approvals<'_> {
     /// # Errors
     /// Something that nobody has approved, with the lines that would.
     pub fn permit(&self, name: &PackageName, family: &Family, asked: &Permissions) -> Result<Permitted> {
-        let allow = sandbox::default_allow(&self.sandbox.allow, self.bin_dir, name)
-            .map_err(|error| Error::request("cannot use the config's Sandbox.allow").because(&error))?;
+        let allow = self.allowed(name)?;
         let refused =
             |error: GrantError| Error::request(format!("cannot use what was granted to {name}")).because(&error);
         for extra in self.extra.iter().filter(|extra| extra.package == *name) {
@@ -128,6 +129,17 @@ impl Approvals<'_> {
 }
 
 impl Approvals<'_> {
+    /// What the config lets every package's hooks reach, with this name filled in.
+    fn allowed(&self, name: &PackageName) -> Result<Vec<RelPath>> {
+        let lines = match self.allow.get() {
+            Some(lines) => Ok(lines),
+            None => DefaultAllow::new(&self.sandbox.allow, self.bin_dir).map(|lines| self.allow.get_or_init(|| lines)),
+        };
+        lines
+            .and_then(|lines| lines.of(name))
+            .map_err(|error| Error::request("cannot use the config's Sandbox.allow").because(&error))
+    }
+
     fn check(&self, grant: &Grant) -> Result<(), GrantError> {
         for (right, paths) in
             [(Right::Write, &grant.write), (Right::Read, &grant.read), (Right::Replace, &grant.replace)]

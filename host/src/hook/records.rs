@@ -48,7 +48,9 @@ pub(super) fn of_package(
         let path = package.folder.join(&file.path).ok()?;
         Some(record(path, MadeBy::Data, file.kind.clone()))
     });
-    let mut records: Vec<FileRecord> = brought.collect();
+    let most = package.staged.files().len() + in_tree.len() + changes.len();
+    let mut records: Vec<FileRecord> = Vec::with_capacity(most);
+    records.extend(brought);
     let name = &package.package.name;
     let mut gone = HashSet::new();
     for effect in in_tree {

@@ -58,8 +58,11 @@ impl<'a> Runners<'a> {
 
 /// What the hooks of a package ask for; without hooks nobody asks.
 fn asked_by(manifest: &Manifest) -> Permissions {
-    let has_hooks = manifest.hooks.install.is_some() || manifest.hooks.remove.is_some();
-    if has_hooks { manifest.permissions.clone() } else { Permissions::default() }
+    if has_hooks(manifest) { manifest.permissions.clone() } else { Permissions::default() }
+}
+
+fn has_hooks(manifest: &Manifest) -> bool {
+    manifest.hooks.install.is_some() || manifest.hooks.remove.is_some()
 }
 
 fn grant_of(asked: Permissions) -> Grant {
@@ -233,7 +236,11 @@ impl Hooks<'_> {
     }
 
     fn permit(&self, package: &Arriving) -> Result<Permitted> {
-        let asked = asked_by(package.staged.manifest());
+        let manifest = package.staged.manifest();
+        if !has_hooks(manifest) {
+            return Ok(Permitted::default());
+        }
+        let asked = asked_by(manifest);
         self.approvals.permit(&package.package.name, &package.package.family, &asked)
     }
 

@@ -1,5 +1,6 @@
 //! From a plan to its outcome: the stages in order.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -250,6 +251,7 @@ impl<'a> Transaction<'a> {
                 events: self.events,
                 dry_run: self.options.dry_run.is_some(),
                 stored: StoredGrants::of(storage),
+                allow: OnceCell::new(),
             },
             storage,
             root: context.target.root(),

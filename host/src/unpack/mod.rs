@@ -85,6 +85,9 @@ impl Staged {
     /// # Errors
     /// Of kind storage when it cannot be read; of kind integrity when it is too large.
     pub fn hook(&self, name: &RelPath) -> Result<HookSource> {
+        if let Some(text) = self.summary.scripts.get(name) {
+            return Ok(HookSource { name: name.clone(), text: text.clone() });
+        }
         let failed = || format!("cannot read the hook {name}");
         let folder = self.tree.walk(&name.parent().unwrap_or_default()).context(failed)?;
         let file = folder.read(name.file_name().unwrap_or_default()).context(failed)?;

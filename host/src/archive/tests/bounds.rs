@@ -1,7 +1,9 @@
 //! Each bound from both sides: what just fits is unpacked, one more is refused.
 
+use packets_plugin_api::relpath::RelPath;
+
 use super::builder::{Head, MANIFEST, Tar, noise, record};
-use super::{accepted, good, listing, raw, refused, refused_package};
+use super::{Site, accepted, good, listing, raw, refused, refused_package};
 use crate::archive::limits;
 
 #[test]
@@ -68,6 +70,29 @@ fn h15_hooks_up_to_a_bound() {
     };
     assert!(listing(&with(limits::OUTSIDE_SIZE).package()).is_ok(), "H15");
     refused("H15", with(limits::OUTSIDE_SIZE + 1), "does not belong");
+}
+
+#[test]
+fn a66_what_hooks_hold_is_kept_up_to_a_bound() {
+    let names: [RelPath; 2] = ["install.lua", "remove.lua"].map(|name| name.parse().unwrap());
+    let kept = |sizes: [usize; 2]| {
+        let hooks = "[Hooks]\ninstall = \"install.lua\"\nremove = \"remove.lua\"\n";
+        let text = format!("{}{hooks}", String::from_utf8_lossy(MANIFEST));
+        let scripts = sizes.map(noise);
+        let tar = Tar::new().file("install.lua", &scripts[0]).file("remove.lua", &scripts[1]);
+        let package = tar.file("data/x", "x").file("manifest.toml", text).package();
+        let site = Site::new();
+        let staged = site.unpack(&package).unwrap();
+        for (name, script) in names.iter().zip(&scripts) {
+            assert!(staged.hook(name).unwrap().text == *script, "A66: kept or not, it is what the package holds");
+        }
+        let scripts = listing(&package).unwrap().1.scripts;
+        names.clone().map(|name| scripts.get(&name).map(Vec::len))
+    };
+    let most = limits::OUTSIDE_KEPT;
+    assert_eq!(kept([most - 1, 1]), [Some(most - 1), Some(1)], "A66");
+    assert_eq!(kept([most, 1]), [Some(most), None], "A66: one byte more");
+    assert_eq!(kept([most + 1, 1]), [None, Some(1)], "A66: what is not kept does not count");
 }
 
 #[test]
