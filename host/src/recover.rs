@@ -4,10 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 use packets_hook_runtime::folder::{Folder, Rename};
-use packets_plugin_api::storage::Storage;
 use serde::Serialize;
 
-use crate::commit::{Resumed, resume};
+use crate::commit::{Openers, Resumed, resume};
 use crate::error::{Context, Error, Result};
 use crate::journal::{Found, Journal, PENDING, QUARANTINE};
 use crate::target::Place;
@@ -63,7 +62,7 @@ pub(crate) enum OnFailure {
     GiveUp,
 }
 
-/// Brings every transaction to its end that was cut off. `open` opens the record of what is installed.
+/// Brings every transaction to its end that was cut off.
 ///
 /// # Errors
 /// A journal that does not verify: it is moved to the quarantine, and nobody acts on it. A transaction
@@ -71,11 +70,10 @@ pub(crate) enum OnFailure {
 pub(crate) fn recover(
     root: &Folder,
     state: &Place,
-    open: impl FnOnce() -> Result<Box<dyn Storage>>,
+    record: &Openers<'_>,
     on_failure: OnFailure,
 ) -> Result<Vec<Recovered>> {
     let Some((folder, names)) = pending(state)?.filter(|(_, names)| !names.is_empty()) else { return Ok(Vec::new()) };
-    let mut storage = open()?;
     let mut recovered = Vec::new();
     for name in &names {
         let shown = name.to_string_lossy();
@@ -85,7 +83,7 @@ pub(crate) fn recover(
             Found::Unsound(why) => return Err(does_not_verify(&folder, name, state, &why)),
         };
         let (id, command) = (journal.id().to_string(), journal.command().to_owned());
-        let result = match resume(journal, tail, root, state, storage.as_mut()) {
+        let result = match resume(journal, tail, root, state, record) {
             Ok(Resumed::Finished) => Ended::Finished,
             Ok(Resumed::TakenBack) => Ended::TakenBack,
             Ok(Resumed::Unsound(why)) => return Err(does_not_verify(&folder, name, state, why)),
@@ -100,7 +98,8 @@ pub(crate) fn recover(
         };
         recovered.push(Recovered { id, command, result });
     }
-    Ok(recovered)
+    // What was cut off may have left something of its own in the record.
+    (record.write)().map(|_| recovered)
 }
 
 fn of_another(user: u32, name: &str) -> Error {

@@ -281,6 +281,20 @@ pub trait Storage: Debug + Send {
     /// repeated for the same transaction id. After an error the rows may still be
     /// there, all of them: [`recorded`](Self::recorded) says it.
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError>;
+    /// The same for a transaction of which it is not known yet whether it happens; the answer is whether it is
+    /// recorded. What can be done before is done, then `happens` is asked, at most once, and may take as long as it likes;
+    /// it must not wait for anybody in this process who opens the record. Until it has said yes nobody sees
+    /// anything of the rows, and who has opened the record reads it as it was; after a no there is nothing of them. An error
+    /// may come before it is asked; then [`finish`](Self::finish) can be tried.
+    fn finish_when(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
+        if happens() {
+            self.finish(rows)?;
+        }
+        self.recorded(&rows.transaction.id)
+    }
+    /// The same record, opened anew for reading. It can be used from another thread while
+    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before.
+    fn reader(&self) -> Result<Box<dyn Storage>, StorageError>;
     /// Whether this transaction is recorded: what is in the file, read anew.
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;
     /// Writes a complete copy of the record to another file of this machine, which

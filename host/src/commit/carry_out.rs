@@ -8,6 +8,7 @@ use packets_plugin_api::storage::{Storage, StorageError, StorageErrorKind};
 
 use super::Area;
 use super::apply::Applier;
+use super::rows_ahead::recorded_when;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::journal::{Decision, End, Record};
@@ -40,45 +41,73 @@ pub(crate) fn carry_out(
     entries: usize,
     storage: &mut dyn Storage,
 ) -> Result<Vec<String>> {
-    let Ground { root, record_folder, record_copy, area } = *ground;
-    area.sync(entries)?;
-    Applier::new(root, &decision.folders).check(&decision.steps)?;
+    let Ground { record_folder, area, .. } = *ground;
     area.reserve(record_folder, database_bytes(&decision))?;
-
     let record = Record::Decided(Box::new(decision));
     let Record::Decided(decision) = &record else { return Ok(Vec::new()) };
-    interrupt::decide(|| area.decide(&record)).map_err(|error| match area.is_decided() {
-        true => unfinished(&error),
-        false => error,
-    })?;
-
-    let mut applier = Applier::new(root, &decision.folders);
-    let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
-    let applied = begun.and_then(|()| applier.sync(&decision.steps, area));
+    let before = storage.reader();
+    let work = || happen(ground, &record, entries, before);
+    let (ended, recorded) = recorded_when(storage, &decision.rows, Result::is_ok, work);
+    let not_copied = match ended {
+        Ok(not_copied) => not_copied,
+        Err(Stopped::Undecided(error)) => return Err(error),
+        Err(Stopped::Within(error)) => return Err(go_back(ground, decision, error)),
+    };
     let mut warnings = Vec::new();
-    if let Err(error) = storage.copy_to(record_copy)
-        && error.kind != StorageErrorKind::NotFound
-    {
+    if let Some(error) = not_copied {
         warnings.push(format!("no copy of the record is kept: {}", Error::from(error)));
     }
-    let finished = match applied {
-        Ok(()) => match finish(storage, decision, || area.release()) {
-            Ok(()) => Ok(()),
-            // What the disk says of the end of a write is not always how it ended.
-            Err(error) => match storage.recorded(&decision.rows.transaction.id) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Error::from(error)),
-                Err(_) => return Err(unfinished(&error.into())),
-            },
-        },
-        Err(error) => Err(error),
+    let recorded = match recorded {
+        Some(Ok(true)) => Ok(()),
+        // The room that was set aside may be used.
+        Some(Err(_)) => {
+            area.release();
+            storage.finish(&decision.rows)
+        }
+        Some(Ok(false)) | None => finish(storage, decision, || area.release()),
     };
-    if let Err(error) = finished {
-        return Err(go_back(ground, decision, error));
+    if let Err(error) = recorded {
+        // What the disk says of the end of a write is not always how it ended.
+        match storage.recorded(&decision.rows.transaction.id) {
+            Ok(true) => {}
+            Ok(false) => return Err(go_back(ground, decision, error.into())),
+            Err(_) => return Err(unfinished(&error.into())),
+        }
     }
     let ended = area.record(&Record::Done { end: End::Committed }).and_then(|()| area.keep());
     warnings.extend(ended.err().map(|error| error.to_string()));
     Ok(warnings)
+}
+
+/// Where it stopped.
+enum Stopped {
+    /// Nothing has changed, or nobody can tell whether it was decided.
+    Undecided(Error),
+    /// Steps may have been done.
+    Within(Error),
+}
+
+/// What was staged is made durable, then the decision, then every step of it. The answer is why no copy of the record as
+/// it was `before` is kept, where that is so.
+fn happen(
+    ground: &Ground<'_>,
+    record: &Record,
+    entries: usize,
+    before: Result<Box<dyn Storage>, StorageError>,
+) -> Result<Option<StorageError>, Stopped> {
+    let Ground { root, record_copy, area, .. } = *ground;
+    let Record::Decided(decision) = record else { return Ok(None) };
+    area.sync(entries).map_err(Stopped::Undecided)?;
+    Applier::new(root, &decision.folders).check(&decision.steps).map_err(Stopped::Undecided)?;
+    interrupt::decide(|| area.decide(record)).map_err(|error| match area.is_decided() {
+        true => Stopped::Undecided(unfinished(&error)),
+        false => Stopped::Undecided(error),
+    })?;
+    let mut applier = Applier::new(root, &decision.folders);
+    let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
+    begun.and_then(|()| applier.sync(&decision.steps, area)).map_err(Stopped::Within)?;
+    let copied = before.and_then(|before| before.copy_to(record_copy));
+    Ok(copied.err().filter(|error| error.kind != StorageErrorKind::NotFound))
 }
 
 /// Records what happened; where that fails, once more with the room that was set aside.

@@ -24,6 +24,14 @@ pub(crate) enum Resumed {
     Unsound(&'static str),
 }
 
+/// What opens the record of what is installed.
+pub(crate) struct Openers<'a> {
+    /// For reading: nothing is changed by it.
+    pub(crate) read: &'a dyn Fn() -> Result<Box<dyn Storage>>,
+    /// For writing, which also puts right what a crash left of it.
+    pub(crate) write: &'a dyn Fn() -> Result<Box<dyn Storage>>,
+}
+
 /// Brings it to its end. Nothing is fetched and no hook runs; repeated after another crash it comes
 /// to the same end.
 ///
@@ -35,7 +43,7 @@ pub(crate) fn resume(
     tail: Tail,
     root: &Folder,
     state: &Place,
-    storage: &mut dyn Storage,
+    record: &Openers<'_>,
 ) -> Result<Resumed> {
     let last = journal.records().last().cloned();
     if tail == Tail::Torn && !matches!(last, None | Some(Record::Staging { .. })) {
@@ -45,7 +53,7 @@ pub(crate) fn resume(
         // It was cut off before anything was made.
         None => journal.remove().map(|()| Resumed::TakenBack),
         Some(Record::Staging { .. }) => clear(journal, root),
-        Some(Record::Decided(decision)) => forward(journal, *decision, root, state, storage),
+        Some(Record::Decided(decision)) => forward(journal, *decision, root, state, record),
         Some(Record::Undoing) => back(journal, root),
         Some(Record::Done { end: End::Committed }) => keep(journal, root, state),
         Some(Record::Done { end: End::Reverted }) => {
@@ -88,10 +96,19 @@ fn forward(
     mut decision: Decision,
     root: &Folder,
     state: &Place,
-    storage: &mut dyn Storage,
+    record: &Openers<'_>,
 ) -> Result<Resumed> {
+    let folders = match all_places(&mut decision, root) {
+        Ok(folders) => folders,
+        // Once all is recorded they may be gone. To open the record for writing would put it right: nothing is
+        // changed where this cannot go on.
+        Err(error) => match (record.read)()?.recorded(journal.id())? {
+            true => Vec::new(),
+            false => return Err(error),
+        },
+    };
+    let mut storage = (record.write)()?;
     if !storage.recorded(journal.id())? {
-        let folders = all_places(&mut decision, root)?;
         let release = || folders.iter().for_each(Staged::release);
         let mut applier = Applier::new(root, &decision.folders);
         applier.forward(&decision.steps).or_else(|_| {
@@ -100,7 +117,7 @@ fn forward(
             applier.forward(&decision.steps)
         })?;
         applier.sync_places(&decision.steps, &handles(&folders))?;
-        finish(storage, &decision, release)?;
+        finish(storage.as_mut(), &decision, release)?;
     }
     journal.append(&Record::Done { end: End::Committed })?;
     keep(journal, root, state)

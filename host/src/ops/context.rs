@@ -15,6 +15,7 @@ use super::Options;
 use crate::adopt::Version1;
 use crate::builtin::SOURCES;
 use crate::cache::Cache;
+use crate::commit::Openers;
 use crate::config::{Config, MAX_CONFIG_SIZE, Plugins};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
@@ -167,8 +168,8 @@ impl Context {
     fn recover(&mut self, mode: Mode, give_up: bool, events: &dyn Events) -> Result<()> {
         let Some(state) = self.state_to_read()? else { return Ok(()) };
         let on_failure = if give_up { OnFailure::GiveUp } else { OnFailure::Stop };
-        let recover = || recover::recover(self.target.root(), &state, || self.storage(mode), on_failure);
-        self.recovered = interrupt::shield(recover)?;
+        let record = Openers { read: &|| self.storage(Mode::Read), write: &|| self.storage(mode) };
+        self.recovered = interrupt::shield(|| recover::recover(self.target.root(), &state, &record, on_failure))?;
         for one in &self.recovered {
             let how = match one.result {
                 Ended::Finished => "has been finished",

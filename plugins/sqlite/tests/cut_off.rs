@@ -96,6 +96,22 @@ fn c24_a_reader_goes_on_through_a_crash_and_its_repair() {
 }
 
 #[test]
+fn c24_a_journal_that_was_only_begun_is_cleared() {
+    for begun in [0, 512] {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("installed.db");
+        write(&file).finish(&rows(1, packages(0..300))).unwrap();
+        let before = fs::read(&file).unwrap();
+        fs::write(journal(&file), vec![0; begun]).unwrap();
+        assert_old(&*read(&file));
+        assert!(journal(&file).exists(), "C24: a reader clears nothing");
+        assert_old(&*write(&file));
+        assert!(!journal(&file).exists(), "C24: {begun} bytes of a journal are left for nobody");
+        assert!(fs::read(&file).unwrap() == before, "C24: and the record is as it was");
+    }
+}
+
+#[test]
 fn c24_what_is_too_large_is_not_copied() {
     let home = tempfile::tempdir().unwrap();
     let file = crashed(home.path());

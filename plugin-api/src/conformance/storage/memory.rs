@@ -164,6 +164,11 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn reader(&self) -> Result<Box<dyn Storage>, StorageError> {
+        let (format, file) = (self.format.clone(), self.file.clone());
+        Ok(Box::new(MemoryStorage { format, file, writable: false }))
+    }
+
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError> {
         Ok(self.record().history.iter().any(|row| row.id == *id))
     }

@@ -20,7 +20,8 @@ const UPSERT_PACKAGE: &str = "INSERT INTO packages(realname, version, dependenci
 const INSERT_DETAILS: &str = "INSERT INTO package_details(realname, description, requires, conflicts, provides, sha256, \
     reason, folder, installed_at, installed_size, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-const INSERT_FILE: &str = "INSERT INTO files(package, path, made_by, kind, mode, size, sha256, asked, target, displaced) \
+/// Without a savepoint for each row (`OR FAIL`): an error takes back the whole transaction.
+const INSERT_FILE: &str = "INSERT OR FAIL INTO files(package, path, made_by, kind, mode, size, sha256, asked, target, displaced) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const INSERT_APPROVAL: &str = "INSERT OR REPLACE INTO approvals(name, family, approved) VALUES (?1, ?2, ?3)";
@@ -28,16 +29,25 @@ const INSERT_APPROVAL: &str = "INSERT OR REPLACE INTO approvals(name, family, ap
 const INSERT_TRANSACTION: &str =
     "INSERT INTO transactions(id, time, command, summary, origins, undoes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// Records `rows` in one SQLite transaction; a transaction that is recorded already changes nothing.
-pub(super) fn finish(subject: &Subject, connection: &mut Connection, rows: &Rows) -> Result<(), StorageError> {
+/// Records `rows` in one SQLite transaction, where `happens` says so once they are written and nobody sees them yet; the
+/// answer is whether they are recorded. A transaction that is recorded already changes nothing.
+pub(super) fn finish(
+    subject: &Subject,
+    connection: &mut Connection,
+    rows: &Rows,
+    happens: &mut dyn FnMut() -> bool,
+) -> Result<bool, StorageError> {
     let failed = subject.failed("write to");
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
     if is_recorded(&transaction, &rows.transaction.id).map_err(&failed)? {
-        return Ok(());
+        return Ok(true);
     }
     write(&transaction, rows).map_err(&failed)?;
     write_v1_dependencies(subject, &transaction)?;
-    transaction.commit().map_err(&failed)
+    if !happens() {
+        return transaction.rollback().map(|()| false).map_err(&failed);
+    }
+    transaction.commit().map(|()| true).map_err(&failed)
 }
 
 /// Whether a transaction is in the file.
@@ -50,7 +60,10 @@ fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
         remove_details(transaction, name)?;
         transaction.prepare_cached("DELETE FROM packages WHERE realname = ?1")?.execute([name.as_str()])?;
     }
-    for InstalledRow { package, files } in &rows.installed {
+    // By their folders, so that the look-up by path grows at its end too.
+    let mut ordered: Vec<&InstalledRow> = rows.installed.iter().collect();
+    ordered.sort_unstable_by_key(|row| row.package.folder.as_str());
+    for InstalledRow { package, files } in ordered {
         remove_details(transaction, &package.name)?;
         transaction.prepare_cached(UPSERT_PACKAGE)?.execute(params![
             package.name.as_str(),
@@ -83,10 +96,12 @@ fn write_transaction(transaction: &Transaction<'_>, row: &TransactionRow) -> rus
 /// Forgets what our own tables hold of a package.
 pub(super) fn remove_details(transaction: &Transaction<'_>, name: &PackageName) -> rusqlite::Result<()> {
     let id: Option<i64> = transaction
-        .prepare_cached("DELETE FROM package_details WHERE realname = ?1 RETURNING id")?
+        .prepare_cached("SELECT id FROM package_details WHERE realname = ?1")?
         .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
+    // Most are new: to delete what is not there costs more than to look.
     if let Some(id) = id {
+        transaction.prepare_cached("DELETE FROM package_details WHERE id = ?1")?.execute([id])?;
         transaction.prepare_cached("DELETE FROM files WHERE package = ?1")?.execute([id])?;
     }
     Ok(())

@@ -27,6 +27,12 @@ use cut_off::PutRight;
 /// The newest `user_version` that this program knows.
 const NEWEST: i64 = migrate::STEPS.len() as i64;
 
+/// How it is written. The size of a page is that of a new file: with this one 10,000 paths take a third less time than with
+/// SQLite's 4096. What does not fit into memory must not shut readers out while a write waits (`finish_when`): it
+/// is as much as the rows are.
+const SETTINGS: &str = "PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; \
+    PRAGMA cache_spill=OFF;";
+
 /// What is in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
@@ -98,7 +104,8 @@ impl InstalledDb {
     fn open_for_writing(subject: &Subject, place: &Path) -> Result<Connection, StorageError> {
         open::own_size(subject, place)?;
         // A journal that does not fit would be written into the record: a copy is tried first.
-        if beside::check(subject, place)?
+        let has_journal = beside::check(subject, place)?;
+        if has_journal
             && let Err(error) = Self::read(place)
             && error.kind == StorageErrorKind::Corrupt
         {
@@ -108,9 +115,10 @@ impl InstalledDb {
         let connection = open::own(subject, place, true)?;
         // What a later version wrote is refused before anything is set.
         layout(subject, &connection)?;
-        connection
-            .execute_batch("PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;")
-            .map_err(subject.failed("write to"))?;
+        connection.execute_batch(SETTINGS).map_err(subject.failed("write to"))?;
+        if has_journal {
+            clear(subject, place, &connection)?;
+        }
         Ok(connection)
     }
 
@@ -188,6 +196,19 @@ impl InstalledDb {
         };
         self.find(&format!("{select}{rest}"), parameters, 0, rows::package)
     }
+}
+
+/// Takes away a journal that a killed writer had only begun: to SQLite it is none, and stays there until the next write.
+fn clear(subject: &Subject, place: &Path, connection: &Connection) -> Result<(), StorageError> {
+    let failed = subject.failed("write to");
+    // Who may write, and has not begun to, knows that no journal is anybody's.
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
+    let removed = match rustix::fs::unlink(beside::journal(place)) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        result => result.map_err(|error| subject.failed_at("write to", error.into())),
+    };
+    connection.execute_batch("ROLLBACK").map_err(&failed)?;
+    removed
 }
 
 fn subject(file: &Path) -> Subject {
@@ -272,6 +293,10 @@ impl Storage for InstalledDb {
     }
 
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError> {
+        self.finish_when(rows, &mut || true).map(|_| ())
+    }
+
+    fn finish_when(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
         if !self.writable {
             return Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading"));
         }
@@ -280,9 +305,13 @@ impl Storage for InstalledDb {
             Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
         };
         let _working = open::working();
-        finish::finish(&self.subject, &mut connection, rows)?;
+        let is_recorded = finish::finish(&self.subject, &mut connection, rows, happens)?;
         self.file = Handle::Open(connection);
-        Ok(())
+        Ok(is_recorded)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Storage>, StorageError> {
+        Ok(Box::new(Self::read(&self.place)?))
     }
 
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError> {

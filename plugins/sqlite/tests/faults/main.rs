@@ -37,9 +37,9 @@ fn in_memory() -> TempDir {
 #[derive(Debug, Clone, Copy)]
 struct Size(usize, usize);
 
-/// What SQLite writes at the end only.
+/// A few pages.
 const SMALL: Size = Size(40, 1);
-/// What does not fit into its cache, so that it writes to the file before the end.
+/// More than the cache that SQLite keeps by itself; even so nothing is written to the file before the end.
 const LARGE: Size = Size(8, 3_000);
 
 fn transaction(number: u64, packages: Range<usize>, files: usize) -> Rows {
@@ -187,10 +187,10 @@ fn c24_a_fault_at_every_operation_leaves_old_or_new() {
 fn c24_a_fault_in_a_write_that_does_not_fit_the_cache() {
     let case = case(LARGE);
     for (operation, code, step) in [
-        (Operation::Write, ffi::SQLITE_FULL, 401),
-        (Operation::Tear, ffi::SQLITE_IOERR_WRITE, 397),
+        (Operation::Write, ffi::SQLITE_FULL, 101),
+        (Operation::Tear, ffi::SQLITE_IOERR_WRITE, 97),
         (Operation::Sync, ffi::SQLITE_IOERR_FSYNC, 1),
-        (Operation::Read, ffi::SQLITE_IOERR_READ, 97),
+        (Operation::Read, ffi::SQLITE_IOERR_READ, 23),
         (Operation::Delete, ffi::SQLITE_IOERR_DELETE, 1),
     ] {
         for stays in [false, true] {
@@ -258,7 +258,7 @@ fn c20_a_writer_that_is_killed_at_every_operation() {
         assert!(old > 10 && new >= 1 && halves > 1);
     }
     let large = case(LARGE);
-    for (tears, step) in [(false, 211), (true, 173)] {
+    for (tears, step) in [(false, 53), (true, 43)] {
         let (old, new, halves) = killed_at_every(&large, true, tears, step);
         assert!(old > 5 && new >= 1 && halves > 2);
     }
