@@ -8,6 +8,7 @@
 mod asking;
 mod partners;
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -161,6 +162,8 @@ impl<'a> Places<'a> {
         let unwanted = Arc::new(AtomicBool::new(false));
         let mut asked: Vec<usize> = Vec::new();
         let mut last_asked = Instant::now();
+        // From the first near place on it is known how long an answer waits for all of them (N12).
+        let mut has_asked_near = false;
         // The first answer of a place that is not near.
         let mut held: Option<(usize, Given)> = None;
         let answer = loop {
@@ -169,7 +172,7 @@ impl<'a> Places<'a> {
                 self.ask(place, &asked, download, &unwanted);
                 asked.push(place);
                 last_asked = Instant::now();
-                if self.is_near(place) {
+                if self.is_near(place) && !mem::replace(&mut has_asked_near, true) {
                     self.near_ends = last_asked + self.limits.near_answer;
                 }
             }

@@ -384,6 +384,41 @@ fn an_answer_that_waits_for_near_sources_is_asked_for_once() {
     }
 }
 
+/// A near source with so many places, each of which takes so long to say that it has nothing after all.
+#[derive(Debug)]
+struct Disappointing(usize, Duration);
+
+impl FetchSource for Disappointing {
+    fn name(&self) -> &'static str {
+        "disappointing"
+    }
+    fn claims(&self, _: &str) -> bool {
+        false
+    }
+    fn is_near(&self) -> bool {
+        true
+    }
+    fn find(&self, _: &Wanted, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        let _ = (0..self.0).try_for_each(|number| found(Candidate::at(format!("lan://10.0.0.{number}:1/x"))));
+        Ok(())
+    }
+    fn open(&self, _: &Candidate, _: u64) -> Result<Opened, FetchError> {
+        std::thread::sleep(self.1);
+        Err(FetchError::new(FetchErrorKind::NotFound, "nothing is here"))
+    }
+}
+
+#[test]
+fn n12_n22_peers_that_fail_late_hold_up_an_answer_once() {
+    let bench = Bench::new(&[("fake:a", Behaviour::Whole(good()))]);
+    let late = bench.limits.near_answer * 9 / 10;
+    let fetcher = bench.fetcher_of(vec![Arc::new(Disappointing(8, late)), bench.fake.clone()]);
+    let begun = Instant::now();
+    assert_eq!(content(&fetcher.fetch(&want(&["fake:a"])).unwrap()), good());
+    let took = begun.elapsed();
+    assert!(took < 3 * bench.limits.near_answer, "the answer waits for all of them together, not for each: {took:?}");
+}
+
 /// Finds one place in its mirrors, as those do that ask nobody, and tells which thread opened it.
 #[derive(Debug)]
 struct AtOnce(Mutex<Option<std::thread::ThreadId>>);
