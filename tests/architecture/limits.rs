@@ -88,7 +88,16 @@ const MET: [(&str, &[Row]); 13] = [
                 ],
             ),
             ("UNHURRIED", &["n22_a_slow_place_gives_way_as_long_as_there_is_another"]),
-            ("NEAR_UNHURRIED", &["n12_a_slow_peer_gives_way_sooner_than_a_mirror_does"]),
+            ("NEAR_UNHURRIED", &["n12_a_slow_peer_gives_way_where_no_index_tells_the_size"]),
+            ("NEAR_DECENT", &["n12_n22_a_slow_peer_costs_a_small_file_little_and_the_next_ones_less"]),
+            ("HEAD_START", &["n12_n22_a_slow_peer_costs_a_small_file_little_and_the_next_ones_less"]),
+            (
+                "NEAR_REST",
+                &[
+                    "n12_n22_a_slow_peer_costs_a_small_file_little_and_the_next_ones_less",
+                    "a_small_file_of_a_fast_peer_comes_from_it_alone",
+                ],
+            ),
             ("SLOWEST", &["m07_a_place_alone_may_be_slow_but_not_stand_still"]),
             ("TRANSFERS", &["eight_in_all"]),
             ("TRANSFERS_PER_HOST", &["four_from_one_host", "no_more_transfers_from_one_host_than_it_can_bear"]),

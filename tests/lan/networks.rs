@@ -265,11 +265,27 @@ fn beside_a_mirror(manner: Manner, size: usize) -> Option<(Output, Duration)> {
 
 #[test]
 fn n12_a_slow_peer_gives_way_sooner_than_a_mirror_does() {
-    // 1 KB and 200 KB a second.
-    for (manner, source) in [(Manner::Trickles, "http"), (Manner::Gives(2), "lan")] {
+    // 1 KB, 200 KB and 6 MB a second.
+    for (manner, source) in [(Manner::Trickles, "http"), (Manner::Gives(2), "http"), (Manner::Gives(64), "lan")] {
         let Some((output, took)) = beside_a_mirror(manner, 600_000) else { return };
         assert!(output.stderr.contains(&format!("thing: fetched from {source}")), "{manner:?}, {took:?}: {output}");
     }
+}
+
+#[test]
+fn n12_a_peer_behind_a_slow_link_costs_little() {
+    let Some(world) = World::of(2, 3_000_000) else { return };
+    let giver = world.giver(2);
+    let serving = Serving::begin(&giver, 1);
+    // 125 kB a second.
+    if !world.lan.limit(2, 1) {
+        return;
+    }
+    for round in 0..3 {
+        let (with, without) = (world.install(&[]).1, world.install(&["--no-lan"]).1);
+        assert!(with < without + Duration::from_millis(600) + WAIT, "round {round}: {with:?}, without {without:?}");
+    }
+    assert!(serving.status()["given"].as_u64() > Some(0), "it was asked");
 }
 
 #[test]

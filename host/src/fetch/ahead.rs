@@ -11,20 +11,15 @@ use std::os::unix::fs::FileExt;
 use super::limits::AHEAD;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ahead {
-    file: File,
+    /// None as long as it was not used.
+    file: Option<File>,
     /// In order, with who gave them.
     held: Vec<(Range<u64>, usize)>,
-    was_used: bool,
 }
 
 impl Ahead {
-    /// In this file, whose content counts no more.
-    pub(super) fn new(file: File) -> Self {
-        Self { file, held: Vec::new(), was_used: false }
-    }
-
     /// How many bytes there are.
     pub(super) fn size(&self) -> u64 {
         self.held.iter().map(|(range, _)| range.end - range.start).sum()
@@ -32,17 +27,27 @@ impl Ahead {
 
     /// Whether it takes room on the disk.
     pub(super) fn was_used(&self) -> bool {
-        self.was_used
+        self.file.is_some()
     }
 
-    /// Keeps bytes that nobody has given before, less than [`AHEAD`] before the first that is held or missing.
-    pub(super) fn put(&mut self, offset: u64, bytes: &[u8], giver: usize) -> io::Result<()> {
-        self.was_used = true;
+    /// Keeps bytes that nobody has given before, less than [`AHEAD`] before the first that is held or missing. The first
+    /// ones need a file, whose content counts no more.
+    pub(super) fn put(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        giver: usize,
+        file: impl FnOnce() -> io::Result<File>,
+    ) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(file()?),
+        };
         let range = offset..offset + bytes.len() as u64;
         for part in within_bounds(&range) {
             let at = usize::try_from(part.start - offset).map_err(io::Error::other)?;
             let length = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
-            self.file.write_all_at(&bytes[at..at + length], part.start % AHEAD)?;
+            file.write_all_at(&bytes[at..at + length], part.start % AHEAD)?;
         }
         let next = self.held.partition_point(|(held, _)| held.start < offset);
         match next.checked_sub(1).and_then(|before| self.held.get_mut(before)) {
@@ -54,15 +59,14 @@ impl Ahead {
 
     /// Takes what begins at this offset, as far as there is room, and who gave it; none where it has not come.
     pub(super) fn take(&mut self, offset: u64, room: &mut [u8]) -> io::Result<Option<(usize, usize)>> {
-        let Some((held, giver)) = self.held.first_mut().filter(|(held, _)| held.start == offset) else {
-            return Ok(None);
-        };
+        let first = self.held.first_mut().filter(|(held, _)| held.start == offset);
+        let (Some((held, giver)), Some(file)) = (first, &self.file) else { return Ok(None) };
         let giver = *giver;
         let Some(part) = within_bounds(&(offset..held.end.min(offset + room.len() as u64))).next() else {
             return Ok(None);
         };
         let length = usize::try_from(part.end - offset).map_err(io::Error::other)?;
-        self.file.read_exact_at(&mut room[..length], offset % AHEAD)?;
+        file.read_exact_at(&mut room[..length], offset % AHEAD)?;
         held.start = part.end;
         if held.is_empty() {
             self.held.remove(0);
@@ -87,13 +91,15 @@ mod tests {
 
     #[test]
     fn what_comes_first_is_kept_until_its_turn() {
-        let mut ahead = Ahead::new(tempfile::tempfile().unwrap());
+        let mut ahead = Ahead::default();
+        let put =
+            |ahead: &mut Ahead, offset, bytes, giver| ahead.put(offset, bytes, giver, tempfile::tempfile).unwrap();
         let (mut room, from) = ([0; 8], AHEAD * 3 - 5);
-        ahead.put(from + 6, b"ghi", 1).unwrap();
-        ahead.put(from + 3, b"def", 2).unwrap();
-        ahead.put(from + 9, b"jk", 1).unwrap();
+        put(&mut ahead, from + 6, &b"ghi"[..], 1);
+        put(&mut ahead, from + 3, b"def", 2);
+        put(&mut ahead, from + 9, b"jk", 1);
         assert_eq!((ahead.take(from, &mut room).unwrap(), ahead.size()), (None, 8));
-        ahead.put(from, b"abc", 2).unwrap();
+        put(&mut ahead, from, b"abc", 2);
         let (mut came, mut givers) = (Vec::new(), Vec::new());
         while let Some((length, giver)) = ahead.take(from + came.len() as u64, &mut room).unwrap() {
             came.extend_from_slice(&room[..length]);
@@ -101,6 +107,6 @@ mod tests {
         }
         assert_eq!((came, ahead.size()), (b"abcdefghijk".to_vec(), 0));
         assert_eq!(givers, [2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1]);
-        assert!(ahead.file.metadata().unwrap().len() <= AHEAD);
+        assert!(ahead.file.unwrap().metadata().unwrap().len() <= AHEAD);
     }
 }

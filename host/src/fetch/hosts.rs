@@ -17,6 +17,8 @@ pub(super) struct Hosts {
 struct Host {
     busy: usize,
     faults: u32,
+    /// Whether a file came so slowly from it that others helped.
+    is_slow: bool,
 }
 
 impl Hosts {
@@ -64,6 +66,16 @@ impl Hosts {
         let mut all = self.all();
         let faults = &mut all.entry(host.to_owned()).or_default().faults;
         *faults = faults.saturating_add(1);
+    }
+
+    /// The host is slow: where it is near, it does not come before others any more (N12).
+    pub(super) fn is_slow_from_now(&self, host: &str) {
+        self.all().entry(host.to_owned()).or_default().is_slow = true;
+    }
+
+    /// Whether it was slow in this command.
+    pub(super) fn is_slow(&self, host: &str) -> bool {
+        self.all().get(host).is_some_and(|host| host.is_slow)
     }
 
     /// How often it has failed in this command.

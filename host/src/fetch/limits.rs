@@ -20,14 +20,20 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// A place that is slower than this gives way to the next one, as long as there is one (N22).
 pub const UNHURRIED: Speed = Speed { least: 64 << 10, window: Duration::from_secs(10) };
 /// A peer that gives a file alone gives way sooner: what is near and slow is of no use (N12).
-pub const NEAR_UNHURRIED: Speed = Speed { least: 64 << 10, window: Duration::from_secs(2) };
+pub const NEAR_UNHURRIED: Speed = Speed { least: NEAR_DECENT, window: PATIENCE_WITH_ONE };
+/// What a peer must give in a second to be asked before places that are none (N12).
+pub const NEAR_DECENT: u64 = 512 << 10;
+/// How long a peer gives a small file alone before it is looked at how fast it is (N12).
+pub const HEAD_START: Duration = Duration::from_millis(100);
+/// It goes on alone where what is left would take no longer than this (N12).
+pub const NEAR_REST: Duration = Duration::from_millis(400);
 /// A place that is slower than this is given up (M07, N12).
 pub const SLOWEST: Speed = Speed { least: 1 << 10, window: Duration::from_secs(30) };
 /// Transfers of one command at a time.
 pub const TRANSFERS: usize = 8;
 /// Of these, from one host: what a small server can bear.
 pub const TRANSFERS_PER_HOST: usize = 4;
-/// A file of which more than this is missing comes from several places at once, where peers have it.
+/// A file of which more than this is missing comes from several places at once from its beginning, where peers have it.
 pub const TOGETHER: u64 = 4 << 20;
 /// Peers that give one file at once.
 pub const NEAR_PARTNERS: usize = 7;

@@ -236,11 +236,12 @@ impl<'a> Fetcher<'a> {
         Err(places.into_error(named()))
     }
 
-    /// Whether it is large, and somebody can help.
+    /// Whether it is large, or comes from a peer that may turn out to be slow, and somebody can help.
     fn comes_together(&self, answer: &Answer, download: &Download<'_>, places: &mut Places<'_>) -> bool {
         let goes_on = answer.opened.file.is_none() && answer.offset == download.size() && !download.is_alone();
         let missing = download.missing().map_or(0, |missing| missing.end.saturating_sub(missing.start));
-        goes_on && missing > TOGETHER && places.can_be_joined(answer.place)
+        let may_need_help = missing > TOGETHER || missing > 0 && places.is_near(answer.place);
+        goes_on && may_need_help && places.can_be_joined(answer.place)
     }
 
     /// What several places give, the one that answered among them.
@@ -257,7 +258,7 @@ impl<'a> Fetcher<'a> {
         let missing = download.missing().unwrap_or_default();
         let first =
             Invited { place, source: places.source_of(place).clone(), candidate: places.candidate(place), slot };
-        let swarm = Swarm::new(download, places, missing, &mut progress).map_err(Problem::disk)?;
+        let swarm = Swarm::new(download, places, missing, &mut progress);
         if swarm.run(first, opened)? == End::Alone {
             return Ok(Came::NotAll);
         }

@@ -11,15 +11,17 @@ pub(super) struct Pace {
     before: Option<f64>,
     began: Instant,
     came: u64,
+    /// When bytes came last, or the task began.
+    heard: Instant,
 }
 
 impl Pace {
     /// Of one that has given nothing yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { before: None, began: now, came: 0 }
+        Self { before: None, began: now, came: 0, heard: now }
     }
 
-    /// A task begins.
+    /// A task begins, or is over.
     pub(super) fn begin(&mut self, now: Instant) {
         self.before = match (self.came, self.took(now)) {
             (0, _) => self.before,
@@ -29,12 +31,18 @@ impl Pace {
                 Some(self.before.map_or(last, |before| f64::midpoint(before, last)))
             }
         };
-        (self.began, self.came) = (now, 0);
+        (self.began, self.came, self.heard) = (now, 0, now);
     }
 
     /// Bytes came.
-    pub(super) fn came(&mut self, bytes: u64) {
+    pub(super) fn came(&mut self, bytes: u64, now: Instant) {
         self.came += bytes;
+        self.heard = now;
+    }
+
+    /// How long it has given nothing.
+    pub(super) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard)
     }
 
     /// Whether none came of this task.
@@ -42,8 +50,16 @@ impl Pace {
         self.came == 0
     }
 
-    /// In bytes a second, as far as it is known: for a while it is what it was.
+    /// Of the tasks before this one, in bytes a second.
+    pub(super) fn usual(&self) -> Option<f64> {
+        self.before
+    }
+
+    /// In bytes a second, as far as it is known: for a while it is what it was. One that stands still has none.
     pub(super) fn speed(&self, now: Instant) -> Option<f64> {
+        if self.silent_for(now) >= PATIENCE_WITH_ONE {
+            return Some(0.0);
+        }
         let took = self.took(now);
         if took >= PATIENCE_WITH_ONE { Some(self.came as f64 / took.as_secs_f64()) } else { self.before }
     }
@@ -63,11 +79,15 @@ mod tests {
         let after = |milliseconds| begun + Duration::from_millis(milliseconds);
         let mut pace = Pace::new(begun);
         assert_eq!((pace.speed(after(499)), pace.speed(after(500))), (None, Some(0.0)));
-        pace.came(1000);
+        pace.came(1000, after(900));
         assert_eq!((pace.is_silent(), pace.speed(after(1000))), (false, Some(1000.0)));
+        assert_eq!(
+            (pace.speed(after(1399)).is_some_and(|speed| speed > 0.0), pace.speed(after(1400))),
+            (true, Some(0.0))
+        );
         pace.begin(after(1000));
         assert_eq!((pace.is_silent(), pace.speed(after(1100))), (true, Some(1000.0)));
-        pace.came(300);
+        pace.came(300, after(1050));
         pace.begin(after(1100));
         assert_eq!(pace.speed(after(1200)), Some(2000.0));
         assert_eq!(pace.speed(after(3100)), Some(0.0));

@@ -114,6 +114,7 @@ pub(super) fn length_for(speed: Option<f64>) -> u64 {
 /// How many of the `left` bytes of one's task another one should take over, so that both are ready at the same
 /// time; nothing where it is not worth a request. Speeds are bytes a second, as far as they are known.
 pub(super) fn share_of(left: u64, has: Option<f64>, helps: Option<f64>) -> u64 {
+    let (known, helper_is_known) = (has, helps.is_some());
     let helps = helps.or(has).unwrap_or(1.0).max(1.0);
     let has = has.unwrap_or(helps).max(0.0);
     let share = (left as f64 * (helps / (helps + has))) as u64;
@@ -122,8 +123,12 @@ pub(super) fn share_of(left: u64, has: Option<f64>, helps: Option<f64>) -> u64 {
     }
     // What is left of a task is little; one who would take long for it loses all of it.
     let alone = left as f64 / has.max(f64::MIN_POSITIVE);
-    let is_slow = alone > PATIENCE_WITH_ONE.as_secs_f64() + 4.0 * left as f64 / helps;
-    if is_slow { left } else { 0 }
+    // One that is new is given a chance, where it is known that the other one would take that long.
+    let by_helper = match (known, helper_is_known) {
+        (Some(_), false) => 0.0,
+        _ => 4.0 * left as f64 / helps,
+    };
+    if alone > PATIENCE_WITH_ONE.as_secs_f64() + by_helper { left } else { 0 }
 }
 
 #[cfg(test)]
@@ -169,6 +174,13 @@ mod tests {
         assert_eq!((pieces.assign(1, MIB), pieces.extend(0, MIB)), (None, None));
         pieces.written(6);
         assert_eq!(pieces.assign(1, MIB), Some(5 + AHEAD..6 + AHEAD));
+    }
+
+    #[test]
+    fn n12_the_rest_of_a_slow_one_is_for_whoever_is_new() {
+        assert_eq!(share_of(100_000, Some(100_000.0), None), 100_000);
+        assert_eq!(share_of(100_000, Some(300_000.0), None), 0, "it is through soon");
+        assert_eq!(share_of(100_000, None, None), 0, "that one is new too");
     }
 
     #[test]

@@ -241,9 +241,23 @@ impl<'a> Places<'a> {
     /// that has failed before waits until all are found that may be better.
     fn best_of_idle_source(&self, asked: &[usize]) -> Option<usize> {
         let busy: Vec<usize> = asked.iter().map(|place| self.places[*place].source).collect();
+        let comes_last = |place: &Place| self.is_near_and_slow(place) && self.may_be_far();
         self.best(asked, |place| {
-            !busy.contains(&place.source) && (self.searched[place.source] || self.hosts.faults(&place.host) == 0)
+            let is_good = self.searched[place.source] || self.hosts.faults(&place.host) == 0;
+            !busy.contains(&place.source) && is_good && !comes_last(place)
         })
+    }
+
+    /// Whether it comes first no more (N12).
+    fn is_near_and_slow(&self, place: &Place) -> bool {
+        self.sources[place.source].is_near() && self.hosts.is_slow(&place.host)
+    }
+
+    /// Whether a place that is not near may be asked, is asked, or may be found yet.
+    fn may_be_far(&self) -> bool {
+        let is_far = |source: usize| !self.sources[source].is_near();
+        let searches = self.searched.iter().enumerate().any(|(source, is_over)| !is_over && is_far(source));
+        searches || self.places.iter().any(|place| place.state == State::Ready && is_far(place.source))
     }
 
     /// The place to ask next: of the host with the fewest faults, as the index orders them.
@@ -253,7 +267,7 @@ impl<'a> Places<'a> {
         let ready = self.places.iter().enumerate().filter(|(_, place)| place.state == State::Ready && fits(place));
         ready
             .filter(|(number, place)| !asked.contains(number) && (!far_only || is_far(place)))
-            .min_by_key(|(number, place)| (self.hosts.faults(&place.host), *number))
+            .min_by_key(|(number, place)| (self.is_near_and_slow(place), self.hosts.faults(&place.host), *number))
             .map(|(number, _)| number)
     }
 
@@ -351,6 +365,9 @@ impl<'a> Places<'a> {
         let is_told = is_wrong || !self.is_near(number);
         let place = &mut self.places[number];
         self.hosts.blame(&place.host);
+        if matches!(problem, Problem::TooSlow(_)) {
+            self.hosts.is_slow_from_now(&place.host);
+        }
         place.state = match problem {
             Problem::TooSlow(speed) if speed >= self.limits.slowest.least => State::Slow(speed),
             _ => {

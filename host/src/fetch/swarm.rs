@@ -1,7 +1,8 @@
 //! A file that several places give at once.
 //!
 //! The one that answered first goes on giving what it gives; others get parts further on, each as much as it can give
-//! in a second, and whoever is free takes over a share of what a slower one still has. One thread, this one, decides
+//! in a second, and whoever is free takes over a share of what a slower one still has. Of a small file a peer gives all,
+//! unless it turns out to be slow: then the others join. One thread, this one, decides
 //! and writes; each partner has one that asks and reads. What comes before its turn waits in [`Ahead`].
 //! Whether the bytes are right is seen when all are there, by [`Download`].
 
@@ -17,7 +18,7 @@ use packets_plugin_api::fetch::Opened;
 
 use super::ahead::Ahead;
 use super::download::Download;
-use super::limits::LEAST_PIECE;
+use super::limits::{HEAD_START, LEAST_PIECE, NEAR_DECENT, NEAR_REST, TOGETHER};
 use super::pace::Pace;
 use super::partner::{self, MESSAGE, Message, News, Task};
 use super::pieces::{Pieces, length_for, share_of};
@@ -52,12 +53,17 @@ pub(super) struct Swarm<'s, 'd, 'p> {
     partners: Vec<Partner>,
     /// Places that do not come back while others are there.
     dismissed: Vec<usize>,
+    /// Whether others join, or only where the first one is slow.
+    has_others: bool,
+    /// Whether a place that is not near was left out since it gives no parts.
+    far_gives_whole: bool,
     sender: SyncSender<Message>,
     receiver: Receiver<Message>,
 }
 
 struct Partner {
     place: usize,
+    joined: Instant,
     /// Bytes.
     given: u64,
     /// None where it takes no part any more.
@@ -73,6 +79,13 @@ struct Partner {
     floor: Floor,
 }
 
+impl Partner {
+    /// Bytes a second since it joined.
+    fn mean(&self, now: Instant) -> f64 {
+        self.given as f64 / now.saturating_duration_since(self.joined).as_secs_f64().max(1e-6)
+    }
+}
+
 impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
     /// Of what is missing of a download whose size is known. `progress` hears now and then how many bytes there are.
     pub(super) fn new(
@@ -80,21 +93,23 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         places: &'s mut Places<'p>,
         missing: Range<u64>,
         progress: &'s mut dyn FnMut(u64),
-    ) -> io::Result<Self> {
+    ) -> Self {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
-        Ok(Self {
-            ahead: Ahead::new(download.scratch()?),
+        Self {
+            ahead: Ahead::default(),
             download,
             places,
             progress,
             told: missing.start,
             size: missing.end,
+            has_others: missing.end - missing.start > TOGETHER,
+            far_gives_whole: false,
             pieces: Pieces::of(missing),
             partners: Vec::new(),
             dismissed: Vec::new(),
             sender,
             receiver,
-        })
+        }
     }
 
     /// Beginning with one that gives all that is missing, until all has come or nobody gives any more.
@@ -108,7 +123,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if ticked.is_none_or(|ticked: Instant| ticked.elapsed() >= TICK) {
                 ticked = Some(Instant::now());
                 self.dismiss_the_slow();
-                self.invite();
+                if self.wants_others() {
+                    self.invite();
+                    self.give_way();
+                }
             }
             self.employ();
             if !self.partners.iter().any(|partner| partner.is_busy) || self.download.is_alone() {
@@ -120,6 +138,44 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if self.download.size() == self.size {
                 (self.progress)(self.size);
                 return Ok(End::Whole);
+            }
+        }
+    }
+
+    /// Whether others are to join: at once where much is missing, else when the first one turns out to be slow.
+    fn wants_others(&mut self) -> bool {
+        let Some(first) = self.partners.first().filter(|first| !self.has_others && first.tasks.is_some()) else {
+            return self.has_others;
+        };
+        let now = Instant::now();
+        let (speed, left) = (first.mean(now), self.left() as f64);
+        let is_slow = left > speed * NEAR_REST.as_secs_f64() || first.pace.silent_for(now) >= NEAR_REST;
+        if now.saturating_duration_since(first.joined) >= HEAD_START && is_slow {
+            self.has_others = true;
+            if speed < NEAR_DECENT as f64 {
+                self.places.was_slow(first.place);
+            }
+        }
+        self.has_others
+    }
+
+    /// Bytes that have not come.
+    fn left(&self) -> u64 {
+        self.size.saturating_sub(self.download.size() + self.ahead.size())
+    }
+
+    /// Slow peers alone, where somebody who is not near is left out for giving no parts: then that one gives all of it.
+    fn give_way(&mut self) {
+        if !self.far_gives_whole || self.taking_part().any(|partner| !self.places.is_near(partner.place)) {
+            return;
+        }
+        let now = Instant::now();
+        let speed: f64 = self.taking_part().map(|partner| partner.mean(now)).sum();
+        if speed < NEAR_DECENT as f64 && self.left() as f64 > speed * NEAR_REST.as_secs_f64() {
+            for number in
+                (0..self.partners.len()).filter(|number| self.partners[*number].tasks.is_some()).collect::<Vec<_>>()
+            {
+                self.failed(number, Problem::TooSlow(speed as u64));
             }
         }
     }
@@ -151,6 +207,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let floor = Floor::new(self.places.slowest_for(place));
         self.partners.push(Partner {
             place,
+            joined: now,
             given: 0,
             tasks: Some(tasks),
             is_busy: false,
@@ -160,8 +217,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             pace: Pace::new(now),
             floor,
         });
+        // One that is alone goes on to the end, and others take their shares of that.
+        let most = if self.has_others { LEAST_PIECE } else { u64::MAX };
         if opened.is_some()
-            && let Some(range) = self.pieces.assign(number, LEAST_PIECE)
+            && let Some(range) = self.pieces.assign(number, most)
         {
             self.send(number, range, opened);
         }
@@ -189,7 +248,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if partner.tasks.is_none() || partner.is_busy {
                 continue;
             }
-            let most = length_for(partner.pace.speed(now));
+            let most = length_for(partner.pace.usual());
             let task = self.pieces.task(number).or_else(|| self.pieces.assign(number, most));
             match task.or_else(|| self.take_over(number, now)) {
                 Some(range) => self.send(number, range, None),
@@ -204,7 +263,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let time = |left: u64, of: usize| left as f64 / speed(of).unwrap_or(f64::MAX).max(f64::MIN_POSITIVE);
         let shares = self.pieces.tasks().map(|(of, task)| {
             let left = task.end - task.start;
-            (of, left, share_of(left, speed(of), speed(number)))
+            (of, left, share_of(left, speed(of), self.partners[number].pace.usual()))
         });
         let worth = shares.filter(|(_, _, share)| *share > 0);
         let (of, left, share) = worth.max_by(|one, other| time(one.1, one.0).total_cmp(&time(other.1, other.0)))?;
@@ -214,6 +273,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             let (place, is_silent) = (self.partners[of].place, self.partners[of].pace.is_silent());
             self.dismissed.push(place);
             self.leave(of);
+            self.places.was_slow(place);
             if is_silent {
                 self.places.was_silent(place);
             }
@@ -230,7 +290,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         match news {
             News::Opened(reach) => partner.reach = reach,
             News::Bytes(bytes) => return self.came(number, bytes),
-            News::Done => partner.is_busy = false,
+            News::Done => {
+                partner.is_busy = false;
+                partner.pace.begin(Instant::now());
+            }
             News::NoParts => self.gives_no_parts(number),
             News::Failed(problem) => self.failed(number, problem),
         }
@@ -243,7 +306,9 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let speed = |partner: &Partner| partner.pace.speed(now).unwrap_or_default();
         let its = speed(&self.partners[number]);
         self.leave(number);
-        self.dismissed.push(self.partners[number].place);
+        let place = self.partners[number].place;
+        self.dismissed.push(place);
+        self.far_gives_whole |= !self.places.is_near(place);
         if number == 0 && self.taking_part().map(speed).sum::<f64>() < its {
             self.download.stay_alone();
         }
@@ -256,7 +321,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         bytes.truncate(usize::try_from(accepted).unwrap_or_default());
         let partner = &mut self.partners[number];
         partner.given += accepted;
-        partner.pace.came(accepted);
+        partner.pace.came(accepted, Instant::now());
         self.places.went_on();
         // Whether it is too slow is looked at with every tick.
         let _ = partner.floor.passed(accepted);
@@ -265,7 +330,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if let Err(error) = self.download.append(bytes, place).and_then(|()| self.write_what_waits()) {
                 return self.no_room(error);
             }
-        } else if let Err(error) = self.ahead.put(task.start, &bytes, place) {
+        } else if let Err(error) = self.ahead.put(task.start, &bytes, place, || self.download.scratch()) {
             return self.no_room(error);
         }
         self.pieces.written(self.download.size());

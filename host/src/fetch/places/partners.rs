@@ -81,6 +81,11 @@ impl Places<'_> {
         self.last_progress = Instant::now();
     }
 
+    /// Others had to help it.
+    pub(in crate::fetch) fn was_slow(&self, place: usize) {
+        self.hosts.is_slow_from_now(&self.places[place].host);
+    }
+
     /// It said nothing while others worked: from now on they are asked before it.
     pub(in crate::fetch) fn was_silent(&self, place: usize) {
         self.hosts.blame(&self.places[place].host);

@@ -241,7 +241,7 @@ fn large_files_come_from_several_at_once() {
 #[test]
 fn small_files_come_from_one() {
     for (size, together) in [(TOGETHER as usize, false), (TOGETHER as usize + 1, true)] {
-        let tried = Tried::of(size, &[at(4 * MIB), at(4 * MIB)], &[]);
+        let tried = Tried::of(size, &[at(16 * MIB), at(16 * MIB)], &[]);
         tried.is_right();
         assert_eq!(tried.peers.given().iter().all(|given| *given > 0), together, "{size}: {:?}", tried.peers.given());
     }
@@ -329,6 +329,66 @@ fn n12_one_that_says_nothing_costs_a_moment() {
     let tried = Tried::of(12 * MIB, &[at(20 * MIB), silent.clone(), at(20 * MIB)], &[silent]);
     tried.is_right();
     assert!(tried.took < Duration::from_secs(3), "{:?}", tried.took);
+}
+
+/// Files of this size, one after the other, of which nothing is kept: how long each took.
+fn fetched_again(times: usize, size: usize, peers: &Arc<Kind>, mirrors: &Arc<Kind>, bench: &Bench) -> Vec<Duration> {
+    let bytes = large(size);
+    let want = Wanted { digest: digest_of(&bytes), size: Some(size as u64), ..want(&[]) };
+    let fetcher = Fetcher::new(vec![mirrors.clone(), peers.clone()], None, &bench.log).with_limits(bench.limits);
+    let timed = |_| {
+        let begun = Instant::now();
+        assert!(content(&fetcher.fetch(&want).unwrap()) == bytes);
+        begun.elapsed()
+    };
+    (0..times).map(timed).collect()
+}
+
+#[test]
+fn n12_n22_a_slow_peer_costs_a_small_file_little_and_the_next_ones_less() {
+    for size in [60_000, 300_000, 3 * MIB] {
+        let bench = Bench::new(&[]);
+        let bytes = large(size);
+        let (peers, mirrors) = (Kind::new(true, &[at(100 << 10)], &bytes), Kind::new(false, &[at(20 * MIB)], &bytes));
+        let took = fetched_again(4, size, &peers, &mirrors, &bench);
+        let without = Duration::from_secs_f64(size as f64 / (20 * MIB) as f64);
+        assert!(took[0] < without + Duration::from_millis(1000), "{size}: {took:?}");
+        assert!(took[1..].iter().all(|took| *took < without + Duration::from_millis(200)), "{size}: {took:?}");
+        assert_eq!(bench.log.count("retry"), 0, "and is no news");
+    }
+}
+
+#[test]
+fn n12_a_slow_peer_gives_way_where_no_index_tells_the_size() {
+    let bench = Bench::new(&[]);
+    let bytes = large(3 * MIB);
+    let (peers, mirrors) = (Kind::new(true, &[at(100 << 10)], &bytes), Kind::new(false, &[at(20 * MIB)], &bytes));
+    let want = Wanted { digest: digest_of(&bytes), size: None, ..want(&[]) };
+    let fetcher = Fetcher::new(vec![mirrors, peers], None, &bench.log);
+    for most in [1500, 500] {
+        let begun = Instant::now();
+        assert!(content(&fetcher.fetch(&want).unwrap()) == bytes);
+        assert!(begun.elapsed() < Duration::from_millis(most), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn n12_n18_nor_where_the_mirror_gives_no_parts() {
+    let bench = Bench::new(&[]);
+    let bytes = large(3 * MIB);
+    let whole_only = Manner { has_no_parts: true, ..at(20 * MIB) };
+    let (peers, mirrors) = (Kind::new(true, &[at(100 << 10)], &bytes), Kind::new(false, &[whole_only], &bytes));
+    let took = fetched_again(2, bytes.len(), &peers, &mirrors, &bench);
+    assert!(took.iter().all(|took| *took < Duration::from_secs(1)), "{took:?}");
+}
+
+#[test]
+fn a_small_file_of_a_fast_peer_comes_from_it_alone() {
+    let bench = Bench::new(&[]);
+    let bytes = large(3 * MIB);
+    let (peers, mirrors) = (Kind::new(true, &[at(12 * MIB)], &bytes), Kind::new(false, &[at(100 * MIB)], &bytes));
+    fetched_again(4, bytes.len(), &peers, &mirrors, &bench);
+    assert!(peers.given()[0] > 3 * bytes.len() as u64, "{:?}", (peers.given(), mirrors.given()));
 }
 
 #[test]
