@@ -100,6 +100,20 @@ impl Drop for Slot {
     }
 }
 
+/// A slot that can be given back by whoever uses it, and before that by whoever waits no longer.
+#[derive(Debug, Clone)]
+pub(super) struct Lent(Arc<Mutex<Option<Slot>>>);
+
+impl Lent {
+    pub(super) fn new(slot: Slot) -> Self {
+        Self(Arc::new(Mutex::new(Some(slot))))
+    }
+
+    pub(super) fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// Whom a location means: its server, or the source where it names none.
 pub(super) fn host_of(source: &str, location: &str) -> String {
     match Url::parse(location) {

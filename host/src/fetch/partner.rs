@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use packets_plugin_api::fetch::{Candidate, FetchErrorKind, FetchSource, Opened};
 
-use super::hosts::Slot;
+use super::hosts::Lent;
 use super::places::panicked;
 use super::problem::Problem;
 
@@ -57,8 +57,13 @@ pub(super) struct Partner {
     /// The size of the whole file.
     pub(super) size: u64,
     pub(super) into: SyncSender<Message>,
-    /// Held while it takes part.
-    pub(super) slot: Slot,
+    pub(super) slot: Lent,
+}
+
+impl Drop for Partner {
+    fn drop(&mut self) {
+        self.slot.give_back();
+    }
 }
 
 /// Nobody is interested any more.
@@ -67,7 +72,6 @@ struct Gone;
 impl Partner {
     /// Carries tasks out until there are no more, or one fails.
     pub(super) fn work(mut self, tasks: &Receiver<Task>) {
-        let _held = &self.slot;
         while let Ok(task) = tasks.recv() {
             let news = match catch_unwind(AssertUnwindSafe(|| self.carry_out(task))) {
                 Ok(Ok(news)) => news,

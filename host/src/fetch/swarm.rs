@@ -18,6 +18,7 @@ use packets_plugin_api::fetch::Opened;
 
 use super::ahead::Ahead;
 use super::download::Download;
+use super::hosts::Lent;
 use super::limits::{HEAD_START, LEAST_PIECE, NEAR_DECENT, NEAR_REST, TOGETHER};
 use super::pace::Pace;
 use super::partner::{self, MESSAGE, Message, News, Task};
@@ -68,6 +69,9 @@ struct Partner {
     given: u64,
     /// None where it takes no part any more.
     tasks: Option<Sender<Task>>,
+    /// Held until it has nothing to read any more, or is too slow: that it hangs in a read for a while yet, where its place
+    /// says nothing, is not waited for and is no transfer (N12).
+    slot: Lent,
     is_busy: bool,
     /// Whether there was nothing for it to do.
     is_idle: bool,
@@ -198,7 +202,9 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let Invited { place, source, candidate, slot } = invited;
         let (number, now) = (self.partners.len(), Instant::now());
         let (tasks, to_do) = mpsc::channel();
-        let partner = partner::Partner { number, source, candidate, size: self.size, into: self.sender.clone(), slot };
+        let slot = Lent::new(slot);
+        let (size, into) = (self.size, self.sender.clone());
+        let partner = partner::Partner { number, source, candidate, size, into, slot: slot.clone() };
         if thread::Builder::new().name("fetch".to_owned()).spawn(move || partner.work(&to_do)).is_err() {
             // No thread to spare: one place at a time needs none.
             self.download.stay_alone();
@@ -210,6 +216,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             joined: now,
             given: 0,
             tasks: Some(tasks),
+            slot,
             is_busy: false,
             is_idle: false,
             end: Arc::default(),
@@ -273,6 +280,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             let (place, is_silent) = (self.partners[of].place, self.partners[of].pace.is_silent());
             self.dismissed.push(place);
             self.leave(of);
+            self.partners[of].slot.give_back();
             self.places.was_slow(place);
             if is_silent {
                 self.places.was_silent(place);
@@ -386,6 +394,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             let floor = &mut self.partners[number].floor;
             floor.must_be(slowest);
             if let Err(stopped) = floor.passed(0) {
+                self.partners[number].slot.give_back();
                 self.failed(number, stopped.into());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use packets_plugin_api::fetch::{Candidate, FetchError, Opened};
 
@@ -32,6 +32,8 @@ struct Manner {
     dies_after: Option<u64>,
     /// It says nothing when it is opened.
     is_silent: bool,
+    /// Once, after so many bytes, it says nothing more for a long time.
+    hangs_after: Option<u64>,
     /// It gives the file from its beginning only.
     has_no_parts: bool,
     /// One byte in so many is wrong.
@@ -48,6 +50,7 @@ struct Giver {
     /// How many bytes it has given.
     given: AtomicU64,
     opened: AtomicUsize,
+    has_hung: AtomicBool,
     /// How many are reading from it, and how many were at once.
     now: AtomicUsize,
     most: AtomicUsize,
@@ -73,8 +76,8 @@ impl Kind {
             if let Some(every) = manner.lies {
                 bytes.iter_mut().skip(every / 2).step_by(every).for_each(|byte| *byte ^= 1);
             }
-            let (given, opened, now, most) = Default::default();
-            Arc::new(Giver { manner: manner.clone(), bytes: Arc::new(bytes), given, opened, now, most })
+            let (given, opened, has_hung, now, most) = Default::default();
+            Arc::new(Giver { manner: manner.clone(), bytes: Arc::new(bytes), given, opened, has_hung, now, most })
         };
         let named = manners.iter().enumerate();
         let places = named.map(|(number, manner)| (format!("{net}.{number}:1/x"), giver(manner)));
@@ -119,8 +122,11 @@ struct Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let Manner { rate, dies_after, .. } = self.giver.manner;
+        let Manner { rate, dies_after, hangs_after, .. } = self.giver.manner;
         let given = self.giver.given.load(Ordering::SeqCst);
+        if hangs_after.is_some_and(|after| given >= after) && !self.giver.has_hung.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_secs(20));
+        }
         if dies_after.is_some_and(|after| given >= after) {
             return Err(std::io::ErrorKind::ConnectionReset.into());
         }
@@ -342,6 +348,22 @@ fn fetched_again(times: usize, size: usize, peers: &Arc<Kind>, mirrors: &Arc<Kin
         begun.elapsed()
     };
     (0..times).map(timed).collect()
+}
+
+#[test]
+fn n12_one_that_hangs_in_the_middle_is_replaced_and_holds_no_place() {
+    for hangs_after in [1, 700_000] {
+        let mut bench = Bench::new(&[]);
+        bench.limits.per_host = 1;
+        let bytes = large(12 * MIB);
+        let hanging = Manner { hangs_after: Some(hangs_after), ..at(20 * MIB) };
+        let (peers, mirrors) =
+            (Kind::new(true, &[hanging, at(20 * MIB)], &bytes), Kind::new(false, &[at(10 * MIB)], &bytes));
+        let took = fetched_again(3, bytes.len(), &peers, &mirrors, &bench);
+        assert!(took.iter().all(|took| *took < Duration::from_secs(3)), "others do its part: {took:?}");
+        let opened = peers.giver(0).opened.load(Ordering::SeqCst);
+        assert!(opened > 1, "one that is not waited for any more is no transfer: asked {opened} times");
+    }
 }
 
 #[test]
