@@ -244,6 +244,13 @@ const MET: [(&str, &[Row]); 13] = [
             ("MAX_CONNECTIONS", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
             ("DECENT_PACE", &["n26_a_decent_pace_and_one_that_is_slower"]),
             ("PACE_TIME", &["n26_a_decent_pace_and_one_that_is_slower"]),
+            (
+                "GOOD_PACE",
+                &[
+                    "n26_n27_readers_that_are_just_fast_enough_leave_room",
+                    "n27_the_slowest_makes_room_where_all_take_just_enough",
+                ],
+            ),
             ("MAX_CONNECTIONS_OF_ONE", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
             ("HEAD_TIME", &["n25_n26_the_time_of_a_head_up_to_a_bound"]),
             ("MAX_HEAD", &["n17_the_head_of_a_request_up_to_a_bound"]),

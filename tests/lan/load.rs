@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use packets_tests::Lan;
@@ -370,6 +371,48 @@ fn n26_n27_readers_that_stand_still() {
     told("256 readers that stand still", process, tries, &times, &more);
     assert_eq!(times.len(), tries, "the next ones do not wait");
     assert!(most <= 512 << 10 && all <= 80 << 20, "{most} {all}");
+    assert!(cost_of(process).0 < MOST_MEMORY);
+}
+
+/// Reads from all of these until it is over, from each so many bytes a second, and asks once more where it has all.
+fn read_evenly(held: &mut [TcpStream], pace: usize, asked: &[u8], is_over: &AtomicBool) {
+    const STEPS: u32 = 20;
+    let mut buffer = vec![0; pace / STEPS as usize];
+    while !is_over.load(Ordering::SeqCst) {
+        let begun = Instant::now();
+        for stream in held.iter_mut() {
+            if stream.read(&mut buffer).is_ok_and(|length| length == 0) {
+                let _ = stream.write_all(asked);
+            }
+        }
+        thread::sleep((Duration::from_secs(1) / STEPS).saturating_sub(begun.elapsed()));
+    }
+}
+
+#[test]
+fn n26_n27_readers_that_are_just_fast_enough_leave_room() {
+    let Some(scene) = Scene::new() else { return };
+    let serving = Serving::begin(&scene.giver, 3);
+    let process = serving.status()["process"].as_u64().unwrap();
+    let asked = request(&scene.large.digest(), "");
+    for addresses in [8, 256] {
+        let from = |number: u32| Ipv4Addr::from(0x0a4e_8001_u32 + number % addresses);
+        let mut held: Vec<TcpStream> =
+            scene.lan.on(ATTACKER, || (0..256).filter_map(|number| connect(from(number))).collect());
+        assert_eq!(held.len(), 256);
+        held.iter_mut().for_each(|stream| stream.write_all(&asked).unwrap());
+        let is_over = AtomicBool::new(false);
+        let (tries, times) = thread::scope(|scope| {
+            scope.spawn(|| read_evenly(&mut held, 80_000, &asked, &is_over));
+            // What they have room for comes at once, and then it shows how fast they are.
+            thread::sleep(Duration::from_secs(4));
+            let (tries, times, ()) = meanwhile(|| scene.fetches(), || thread::sleep(flood_time()));
+            is_over.store(true, Ordering::SeqCst);
+            (tries, times)
+        });
+        told(&format!("256 readers of 80 kB a second from {addresses} addresses"), process, tries, &times, "");
+        assert_eq!(times.len(), tries, "who comes new is served, {addresses} addresses");
+    }
     assert!(cost_of(process).0 < MOST_MEMORY);
 }
 

@@ -84,6 +84,9 @@ pub const SLOWEST_READER: u64 = 1 << 10;
 pub const READER_WINDOW: Duration = Duration::from_secs(20);
 /// The speed below which a reader makes room for others when all places are taken (N26), in bytes a second ...
 pub const DECENT_PACE: u64 = 32 << 10;
+/// The speed from which a reader keeps its place whoever comes; of those below it the slowest one makes room when all
+/// places are taken, so that nobody keeps them all by taking just enough (N26, N27), in bytes a second ...
+pub const GOOD_PACE: u64 = 1 << 20;
 /// ... over this time.
 pub const PACE_TIME: Duration = Duration::from_secs(1);
 /// Bytes that are read from a file at a time. A transfer holds two such pieces at most, all together 32 MiB (N26).

@@ -157,8 +157,12 @@ fn leaving(there: &[Seen], own: usize) -> Option<&Seen> {
         *counts.entry(seen.address).or_default() += 1;
     }
     let order = |seen: &&Seen| {
-        let is_slow = matches!(seen.rest, Rest::Slow(_));
-        (is_slow, usize::MAX - counts[&seen.address], seen.rest, seen.number)
+        let use_made = match seen.rest {
+            Rest::Idle(_) => 0,
+            Rest::Slow(_) => 1,
+            Rest::Paced(_) | Rest::Busy => 2,
+        };
+        (use_made, usize::MAX - counts[&seen.address], seen.rest, seen.number)
     };
     there.iter().filter(|seen| seen.rest != Rest::Busy && counts[&seen.address] > own).min_by_key(order)
 }
@@ -239,6 +243,22 @@ mod tests {
         let later = Instant::now() + Duration::from_secs(1000);
         there[200].rest = Rest::Idle(later);
         assert_eq!(chosen(&there, 100), Choice::Instead(there[200].number));
+    }
+
+    #[test]
+    fn n27_the_slowest_makes_room_where_all_take_just_enough() {
+        let mut there = full(|_| Rest::Paced(1 << 16));
+        there[70].rest = Rest::Paced(40_000);
+        assert_eq!(chosen(&there, 100), Choice::Instead(there[70].number));
+        there[200].rest = Rest::Slow(Instant::now());
+        assert_eq!(chosen(&there, 100), Choice::Instead(there[200].number), "after all who take less");
+        // An address of its own for each, and one with two.
+        let now = Instant::now();
+        let mut there: Vec<Seen> = (1..=50).flat_map(|number| of(number, 1, |_| Rest::Paced(40_000), now)).collect();
+        there[20].rest = Rest::Paced(39_000);
+        assert_eq!(chosen_of(&there, 100, 50), Choice::Instead(there[20].number));
+        there.extend(of(60, 2, |_| Rest::Paced(900_000), now));
+        assert_eq!(chosen_of(&there, 100, 52), Choice::Instead(60_000), "who has most");
     }
 
     #[test]

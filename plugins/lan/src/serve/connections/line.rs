@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::queue;
-use crate::limits::{DECENT_PACE, HEAD_TIME, PACE_TIME, SLOWEST_READER};
+use crate::limits::{DECENT_PACE, GOOD_PACE, HEAD_TIME, PACE_TIME, SLOWEST_READER};
 
 /// Between two looks at what it is doing.
 const LOOK: Duration = Duration::from_millis(250);
@@ -45,6 +45,8 @@ pub(super) enum Rest {
     Idle(Instant),
     /// It is given something, and takes little of it.
     Slow(Instant),
+    /// It takes so many bytes a second, which is not much either.
+    Paced(u64),
     /// It is given something.
     Busy,
 }
@@ -96,10 +98,11 @@ impl Line {
 
     pub(super) fn rest(&self) -> Rest {
         let since = self.began + Duration::from_millis(self.active.load(Ordering::Relaxed));
-        match self.is_sending() {
-            false => Rest::Idle(since),
-            true if self.pace.load(Ordering::Relaxed) < DECENT_PACE => Rest::Slow(self.began),
-            true => Rest::Busy,
+        match (self.is_sending(), self.pace.load(Ordering::Relaxed)) {
+            (false, _) => Rest::Idle(since),
+            (true, ..DECENT_PACE) => Rest::Slow(self.began),
+            (true, pace @ ..GOOD_PACE) => Rest::Paced(pace),
+            (true, _) => Rest::Busy,
         }
     }
 
