@@ -251,6 +251,7 @@ const MET: [(&str, &[Row]); 13] = [
                     "n27_the_slowest_makes_room_where_all_take_just_enough",
                 ],
             ),
+            ("WIDE_CONNECTIONS", &["n26_a_few_have_what_their_way_needs_and_many_have_not"]),
             ("MAX_CONNECTIONS_OF_ONE", &["n25_n27_connections_up_to_a_bound_of_one_and_of_all"]),
             ("HEAD_TIME", &["n25_n26_the_time_of_a_head_up_to_a_bound"]),
             ("MAX_HEAD", &["n17_the_head_of_a_request_up_to_a_bound"]),

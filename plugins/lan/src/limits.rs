@@ -91,7 +91,10 @@ pub const GOOD_PACE: u64 = 1 << 20;
 pub const PACE_TIME: Duration = Duration::from_secs(1);
 /// Bytes that are read from a file at a time. A transfer holds two such pieces at most, all together 32 MiB (N26).
 pub const PIECE: usize = 64 << 10;
-/// Bytes of a reply that the kernel is asked to hold at most; it takes that for half of what they cost it (N26).
+/// Connections for which the kernel holds as much of a reply as their way needs; it is some megabytes at most (N26).
+pub const WIDE_CONNECTIONS: usize = 8;
+/// Where there are more: bytes of a reply that the kernel is asked to hold at most; it takes that for half of what they
+/// cost it (N26).
 pub const SEND_BUFFER: usize = 128 << 10;
 /// And of a request, which is read as it comes.
 pub const RECEIVE_BUFFER: usize = 32 << 10;

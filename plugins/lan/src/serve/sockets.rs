@@ -10,7 +10,7 @@ use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Listeners, is_of_family};
-use crate::limits::{ANSWER_BUFFER, QUESTION_BUFFER, RECEIVE_BUFFER, SEND_BUFFER};
+use crate::limits::{ANSWER_BUFFER, QUESTION_BUFFER, RECEIVE_BUFFER};
 use crate::networks::{GROUP, Network, Range};
 
 /// How long a thread that hears questions waits for one before it looks whether it is to end.
@@ -84,8 +84,7 @@ fn listening(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     }
     // What an earlier run left behind in the kernel is no reason to wait.
     socket.set_reuse_address(true)?;
-    // Each connection inherits these.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
+    // Each connection inherits this.
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::line::{Line, Rest};
-use crate::limits::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ONE};
+use crate::limits::{MAX_CONNECTIONS, MAX_CONNECTIONS_OF_ONE, WIDE_CONNECTIONS};
 
 /// Handles that a server has open besides.
 const OTHER_HANDLES: u64 = 32;
@@ -82,6 +82,12 @@ impl Guests {
         let (number, line) = (all.next, Arc::new(Line::new(stream)));
         all.next += 1;
         all.there.insert(number, Place { address, line: line.clone(), task: None });
+        // A few may have as much of the kernel's memory as they can use: what a long way needs to be full. Many may not.
+        match all.there.len() {
+            ..=WIDE_CONNECTIONS => {}
+            many if many == WIDE_CONNECTIONS + 1 => all.there.values().for_each(|place| place.line.is_narrow()),
+            _ => line.is_narrow(),
+        }
         Some(Guest { guests: guests.clone(), number, line })
     }
 
@@ -174,6 +180,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::limits::SEND_BUFFER;
 
     fn address(number: usize) -> IpAddr {
         IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()])
@@ -223,6 +230,24 @@ mod tests {
         assert_eq!(chosen(&there, 100), Choice::Free);
         assert_eq!(chosen_of(&[], 1, 1), Choice::Free);
         assert_eq!(chosen_of(&of(1, 1, busy, now), 1, 1), Choice::None, "where there is one place");
+    }
+
+    #[test]
+    fn n26_a_few_have_what_their_way_needs_and_many_have_not() {
+        let runtime = super::super::runtime().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let guests = Arc::new(Guests::new(MAX_CONNECTIONS));
+            let (mut clients, mut there) = (Vec::new(), Vec::new());
+            // The kernel counts twice what it was asked for.
+            let narrow = |there: &[Guest]| there.iter().filter(|guest| guest.line().room() == 2 * SEND_BUFFER).count();
+            for number in 1..=WIDE_CONNECTIONS + 2 {
+                clients.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+                let (stream, _) = listener.accept().await.unwrap();
+                there.push(Guests::enter(&guests, address(number), stream).unwrap());
+                assert_eq!(narrow(&there), if number <= WIDE_CONNECTIONS { 0 } else { number }, "of {number}");
+            }
+        });
     }
 
     #[test]

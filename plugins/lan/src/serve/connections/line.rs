@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::queue;
-use crate::limits::{DECENT_PACE, GOOD_PACE, HEAD_TIME, PACE_TIME, SLOWEST_READER};
+use crate::limits::{DECENT_PACE, GOOD_PACE, HEAD_TIME, PACE_TIME, SEND_BUFFER, SLOWEST_READER};
 
 /// Between two looks at what it is doing.
 const LOOK: Duration = Duration::from_millis(250);
@@ -104,6 +104,17 @@ impl Line {
             (true, pace @ ..GOOD_PACE) => Rest::Paced(pace),
             (true, _) => Rest::Busy,
         }
+    }
+
+    /// From now on the kernel holds so much for it and no more.
+    pub(super) fn is_narrow(&self) {
+        let _ = SockRef::from(&self.stream).set_send_buffer_size(SEND_BUFFER);
+    }
+
+    /// Bytes that the kernel holds for it at most, as things are.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        SockRef::from(&self.stream).send_buffer_size().unwrap_or(0)
     }
 
     /// What the kernel holds for it is not worth keeping.
