@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,11 +67,17 @@ async fn accept(shared: Arc<Shared>, guests: Arc<Guests>, listener: TcpListener)
                 None => count(&shared.counters.refused, 1),
             },
             Err(error) if is_over_already(&error) => {}
-            // The system has no handle left. Who is told to leave has not left before others had their turn.
-            Err(_) if guests.make_room() => tokio::task::yield_now().await,
+            // Who is told to leave has not left before others had their turn.
+            Err(error) if is_lack_of_room(&error) && guests.make_room() => tokio::task::yield_now().await,
             Err(_) => tokio::time::sleep(REST).await,
         }
     }
+}
+
+/// Whether the system has no handle, or no memory, for one more: nobody who is there has a part in any other error.
+fn is_lack_of_room(error: &io::Error) -> bool {
+    let known = error.raw_os_error().map(Errno::from_raw_os_error);
+    known.is_some_and(|error| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&error))
 }
 
 fn is_over_already(error: &io::Error) -> bool {

@@ -79,6 +79,20 @@ fn begin() -> String {
 }
 
 #[test]
+fn n27_only_a_lack_of_room_costs_somebody_his_place() {
+    let is_lack = |errno: Errno| is_lack_of_room(&io::Error::from_raw_os_error(errno.raw_os_error()));
+    for lack in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+        assert!(is_lack(lack), "{lack}");
+    }
+    // What the network says of one that is not there yet, and what a firewall says.
+    for other in [Errno::NETDOWN, Errno::PROTO, Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::PERM, Errno::CONNABORTED]
+    {
+        assert!(!is_lack(other), "{other}");
+    }
+    assert!(!is_lack_of_room(&io::Error::other("no number")));
+}
+
+#[test]
 fn n17_the_head_of_a_request_up_to_a_bound() {
     let head = |size: usize, headers: usize| {
         let mut head = format!("{}Connection: close\r\n{}X: ", begin(), "Y: z\r\n".repeat(headers - 3));
