@@ -416,6 +416,38 @@ fn n26_n27_readers_that_are_just_fast_enough_leave_room() {
     assert!(cost_of(process).0 < MOST_MEMORY);
 }
 
+#[test]
+fn n27_n33_where_no_handle_is_left_what_is_offered_stays() {
+    let Some(prlimit) = packets_tests::on_path("prlimit") else {
+        return packets_tests::skip("a server without handles needs prlimit");
+    };
+    let Some(scene) = Scene::new() else { return };
+    let serving = Serving::begin(&scene.giver, 3);
+    let process = serving.status()["process"].as_u64().unwrap();
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let id =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()).unwrap();
+    // Root may lack the privilege, its user does not need it.
+    let own = [format!("--reuid={}", id("Uid:")), format!("--regid={}", id("Gid:")), "--clear-groups".to_owned()];
+    let handles = |limit: u32| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(&own).arg(&prlimit).args(["--pid", &process.to_string(), &format!("--nofile={limit}:")]);
+        assert!(command.status().unwrap().success());
+    };
+    handles(3);
+    // Something new in the cache, so that it looks, and an index that is another one.
+    fs::write(scene.giver.at("var/cache/packets/new"), "").unwrap();
+    let index = scene.giver.at("etc/packets/index.db");
+    fs::write(&index, fs::read(&index).unwrap()).unwrap();
+    thread::sleep(Duration::from_secs(2));
+    handles(1024);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(serving.status()["offered"], 3, "{}", serving.status());
+    assert!(scene.fetches().is_some(), "by its hash");
+    let by_name = super::serving::get(&scene.lan, &format!("/{}", scene.small.name), "");
+    assert!(by_name.starts_with("HTTP/1.1 200"), "and by its name: {}", &by_name[..by_name.len().min(100)]);
+}
+
 /// How much comes to somebody who reads at this pace, in bytes a second, and has little room himself.
 fn read_slowly(scene: &Scene, file: &Published, pace: usize) -> usize {
     scene.lan.on(GOOD, || {

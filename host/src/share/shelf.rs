@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
@@ -14,6 +15,7 @@ use packets_hook_runtime::folder::{self, Folder, Stat};
 use packets_plugin_api::ident::Digest;
 use packets_plugin_api::share::Offers;
 use packets_plugin_api::storage::{PackageIndex, StorageError};
+use rustix::io::Errno;
 
 use crate::cache::{Cache, only_ours};
 use crate::digest;
@@ -87,15 +89,15 @@ impl Shelf {
         let (mut cache, mut index, mut looked) = (None, None, Instant::now());
         while !is_over.load(Ordering::Relaxed) {
             let now = self.index_stamp();
-            if now != index {
+            if now != index && self.read_names() {
                 index = now;
-                self.read_names();
             }
             // Taken before the look, so that what comes during it is seen by the next one.
             let now = self.cache.stat_self().ok().map(|stat| stat.modified);
             if now != cache || looked.elapsed() >= LOOK_AGAIN {
-                (cache, looked) = (now, Instant::now());
-                self.look(is_over);
+                looked = Instant::now();
+                // What could not be looked at is the next time.
+                cache = if self.look(is_over) { now } else { None };
             }
             thread::sleep(LOOK);
         }
@@ -106,9 +108,15 @@ impl Shelf {
         folder.stat(name).ok().flatten().map(|stat| Stamp::of(&stat))
     }
 
-    /// What the index calls each file: the last segment of its mirrors. An index that cannot be read names nothing.
-    fn read_names(&self) {
-        let entries = (self.open_index)().and_then(|index| index.all()).unwrap_or_default();
+    /// What the index calls each file: the last segment of its mirrors. An index that cannot be read names nothing. False
+    /// where the system has no handle for it: then the names are what they were.
+    fn read_names(&self) -> bool {
+        let entries = match (self.open_index)().and_then(|index| index.all()) {
+            Ok(entries) => entries,
+            // The error of a database does not say it.
+            Err(_) if self.cache.list().is_err_and(|error| is_lack_of_handles(&error)) => return false,
+            Err(_) => Vec::new(),
+        };
         let mut names = HashMap::new();
         for entry in entries {
             for mirror in &entry.mirrors {
@@ -120,21 +128,27 @@ impl Shelf {
             }
         }
         self.write().names = names;
+        true
     }
 
-    /// Offers what is new and right, and no longer what has gone.
-    fn look(&self, is_over: &AtomicBool) {
-        let Ok(names) = self.cache.list() else { return };
+    /// Offers what is new and right, and no longer what has gone; false where the system has no handle to see it: then
+    /// what is offered is what it was.
+    fn look(&self, is_over: &AtomicBool) -> bool {
+        let Ok(names) = self.cache.list() else { return false };
         let digest = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(".pkt.tar.zst")?.parse().ok();
         let there: Vec<Digest> = names.iter().filter_map(digest).collect();
         self.write().files.retain(|digest, _| there.contains(digest));
         for digest in there {
             if is_over.load(Ordering::Relaxed) {
-                return;
+                return true;
             }
-            let Some((file, stamp)) = self.usable(&digest) else {
-                self.write().files.remove(&digest);
-                continue;
+            let (file, stamp) = match self.usable(&digest) {
+                Ok(Some(usable)) => usable,
+                Ok(None) => {
+                    self.write().files.remove(&digest);
+                    continue;
+                }
+                Err(_) => return false,
             };
             if self.read().files.get(&digest) == Some(&stamp) {
                 continue;
@@ -145,14 +159,28 @@ impl Shelf {
                 false => self.write().files.remove(&digest),
             };
         }
+        true
     }
 
     /// A file that nobody else can change, without following a link (N24).
-    fn usable(&self, digest: &Digest) -> Option<(File, Stamp)> {
-        let file = self.cache.read(Cache::file_name(digest)).ok()?;
-        let stat = folder::stat(&file).ok().filter(only_ours)?;
-        Some((file, Stamp::of(&stat)))
+    ///
+    /// # Errors
+    /// Where the system has no handle for it.
+    fn usable(&self, digest: &Digest) -> io::Result<Option<(File, Stamp)>> {
+        let file = match self.cache.read(Cache::file_name(digest)) {
+            Ok(file) => file,
+            Err(error) if is_lack_of_handles(&error) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let stat = folder::stat(&file).ok().filter(only_ours);
+        Ok(stat.map(|stat| (file, Stamp::of(&stat))))
     }
+}
+
+/// Whether this says nothing of the file that was to be opened.
+fn is_lack_of_handles(error: &io::Error) -> bool {
+    let known = error.raw_os_error().map(Errno::from_raw_os_error);
+    known.is_some_and(|error| [Errno::MFILE, Errno::NFILE, Errno::NOMEM].contains(&error))
 }
 
 impl Offers for Shelf {
@@ -166,7 +194,7 @@ impl Offers for Shelf {
 
     fn open(&self, digest: &Digest) -> Option<(File, u64)> {
         let offered = self.read().files.get(digest).copied()?;
-        let (file, stamp) = self.usable(digest)?;
+        let (file, stamp) = self.usable(digest).ok().flatten()?;
         (stamp == offered).then_some((file, stamp.size))
     }
 }
