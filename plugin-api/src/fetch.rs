@@ -138,6 +138,11 @@ pub trait FetchSource: Debug + Send + Sync {
         Ok((!is_known).then_some(opened))
     }
 
+    /// Told that this place gave a file, or a part of one, that turned out to be right.
+    fn confirmed(&self, place: &Candidate) {
+        let _ = place;
+    }
+
     /// Told that what this place gave was not the right file, and nobody else had a part in it.
     fn condemned(&self, place: &Candidate) {
         let _ = place;

@@ -204,6 +204,16 @@ impl<'a> Download<'a> {
 
     /// Who gave most of it.
     pub(super) fn main_giver(&self) -> Option<usize> {
+        self.sums().into_iter().max_by_key(|(_, sum)| *sum).map(|(place, _)| place)
+    }
+
+    /// Everybody who gave a part of it.
+    pub(super) fn all_givers(&self) -> impl Iterator<Item = usize> + use<> {
+        self.sums().into_iter().map(|(place, _)| place)
+    }
+
+    /// How much each place gave.
+    fn sums(&self) -> Vec<(usize, u64)> {
         let mut sums: Vec<(usize, u64)> = Vec::new();
         for (range, giver) in parts(&self.givers) {
             let Giver::Place(place) = giver else { continue };
@@ -212,7 +222,7 @@ impl<'a> Download<'a> {
                 None => sums.push((place, range.end - range.start)),
             }
         }
-        sums.into_iter().max_by_key(|(_, sum)| *sum).map(|(place, _)| place)
+        sums
     }
 
     /// What several have given together is judged: who is to blame for what is wrong, where one alone gave it.

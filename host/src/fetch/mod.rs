@@ -224,6 +224,9 @@ impl<'a> Fetcher<'a> {
                     for liar in download.liars().context(&named)? {
                         places.lied(liar);
                     }
+                    for place in download.all_givers() {
+                        places.source_of(place).confirmed(&places.candidate(place));
+                    }
                     let giver = download.main_giver().unwrap_or(from);
                     self.gave(want, places.candidate(giver).location);
                     return self.finish(download, want, places.source_of(from).name()).context(named);

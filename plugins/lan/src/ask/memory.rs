@@ -1,8 +1,10 @@
 //! What is remembered of each network: who answered, how fast, and how often nobody did. From this follows how long
 //! a question waits: it shrinks to nothing where nobody ever answers.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,9 @@ pub(crate) struct KnownPeer {
     pub(crate) version: u8,
     seen: u64,
     silent: u32,
+    /// When it last gave bytes that were right; 0 where it never did.
+    #[serde(default)]
+    gave: u64,
 }
 
 /// What one question has shown of a network.
@@ -55,6 +60,8 @@ pub(crate) struct Observed {
     pub(crate) answered: BTreeMap<SocketAddr, u8>,
     /// Who gave wrong bytes.
     pub(crate) bad: BTreeSet<SocketAddr>,
+    /// Whose bytes were right.
+    pub(crate) good: BTreeSet<IpAddr>,
     /// How long the slowest took.
     pub(crate) slowest: Duration,
     /// Whether everybody was asked, or only who is known.
@@ -82,6 +89,13 @@ impl Remembered {
             let oldest = self.networks.iter().min_by_key(|(_, known)| known.used).map(|(key, _)| key.clone());
             self.networks.remove(&oldest.unwrap_or_default());
         }
+    }
+}
+
+impl KnownPeer {
+    /// When it was of use; what is long ago, or in a time that has not come, counts for nothing.
+    fn usefulness(&self, now: u64) -> u64 {
+        if now.abs_diff(self.gave) < REMEMBERED_FOR.as_secs() { self.gave } else { 0 }
     }
 }
 
@@ -128,14 +142,25 @@ impl Known {
             peer.silent = if peer.version == 1 { peer.silent } else { peer.silent.saturating_add(1) };
         }
         for (address, version) in &observed.answered {
-            self.peers.retain(|peer| peer.address != *address);
-            self.peers.push(KnownPeer { address: *address, version: *version, seen: now, silent: 0 });
+            let before = self.peers.iter().position(|peer| peer.address == *address);
+            let gave = before.map_or(0, |number| self.peers.swap_remove(number).gave);
+            self.peers.push(KnownPeer { address: *address, version: *version, seen: now, silent: 0, gave });
+        }
+        for peer in &mut self.peers {
+            if observed.good.contains(&peer.address.ip()) {
+                peer.gave = now;
+            }
         }
         self.peers.retain(|peer| {
             let is_there = peer.silent < MAX_SILENCE && now.abs_diff(peer.seen) < REMEMBERED_FOR.as_secs();
             is_there && !observed.bad.iter().any(|bad| bad.ip() == peer.address.ip())
         });
-        self.peers.sort_by_key(|peer| std::cmp::Reverse(peer.seen));
+        // Whoever makes addresses up has as many as he likes, and the lowest ones: he gets no more places than others by
+        // that, and none of those who were of use (N08).
+        let chance = RandomState::new();
+        self.peers.sort_by_cached_key(|peer| {
+            (Reverse(peer.usefulness(now)), Reverse(peer.seen), chance.hash_one(peer.address))
+        });
         self.peers.truncate(MAX_REMEMBERED);
     }
 }
@@ -259,6 +284,33 @@ mod tests {
         for bad in [&b""[..], b"{", b"[]", b"\xff", b"{\"networks\": 3}"] {
             assert_eq!(Remembered::parse(bad), Remembered::default());
         }
+    }
+
+    #[test]
+    fn n08_who_has_the_lowest_addresses_is_not_who_is_remembered() {
+        let lowest = |known: &Known| known.peers.iter().filter(|known| known.address < peer(50)).count();
+        let mut all = 0;
+        for _ in 0..20 {
+            let mut known = Known::default();
+            known.learn(&answers(&(1..=200).collect::<Vec<_>>(), 100), NOW);
+            all += lowest(&known);
+        }
+        // A quarter of them are; 20 times 16 were remembered.
+        assert!((20..160).contains(&all), "{all} of 320");
+    }
+
+    #[test]
+    fn n08_who_was_of_use_is_not_forgotten_for_those_who_only_answer() {
+        let mut known = Known::default();
+        known.learn(&Observed { good: [peer(250).ip()].into(), ..answers(&[250], 100) }, NOW);
+        for hour in 1..100 {
+            let fakes: Vec<u8> = (1..=200).collect();
+            let answered: &[u8] = if hour % 3 == 0 { &[250] } else { &[] };
+            known.learn(&answers(&[&fakes[..], answered].concat(), 100), NOW + hour * 3600);
+            assert_eq!((known.peers.len(), known.peers[0].address), (MAX_REMEMBERED, peer(250)), "after {hour} hours");
+        }
+        known.learn(&answers(&(1..=250).collect::<Vec<_>>(), 100), NOW + 30 * 24 * 3600);
+        assert!(known.peers.iter().all(|peer| peer.usefulness(NOW + 30 * 24 * 3600) == 0), "not for ever");
     }
 
     #[test]

@@ -291,6 +291,14 @@ impl FetchSource for LanSource {
         self.open_at(from, offset, Some(length))
     }
 
+    fn confirmed(&self, place: &Candidate) {
+        if let Some(place) = Place::parse(&place.location) {
+            let mut state = self.shared.state();
+            state.round.confirm(place.address());
+            state.is_news = true;
+        }
+    }
+
     fn condemned(&self, place: &Candidate) {
         if let Some(place) = Place::parse(&place.location) {
             let mut state = self.shared.state();

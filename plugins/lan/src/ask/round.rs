@@ -280,6 +280,13 @@ impl Round {
         }
     }
 
+    /// The place gave bytes that were right.
+    pub(super) fn confirm(&mut self, address: SocketAddr) {
+        for asked in &mut self.networks {
+            asked.observed.good.insert(address.ip());
+        }
+    }
+
     /// What was seen of each network that was asked, by its key.
     pub(super) fn observed(&self) -> impl Iterator<Item = (String, Observed)> {
         self.networks.iter().map(|asked| (asked.network.key(), asked.observed.clone()))
