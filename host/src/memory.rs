@@ -1,14 +1,22 @@
 //! What a source remembers from one run to the next: a small file that may get lost at any time.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::thread;
+use std::time::Duration;
 
-use packets_hook_runtime::folder::{Folder, Rename};
+use packets_hook_runtime::folder::{self, Folder, Rename};
 use packets_plugin_api::registry::Memory;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::durable::random_name;
 
 /// The most that is kept.
 const MOST: u64 = 1 << 20;
+/// How often it is tried to have the file alone, since nobody has it for long.
+const TRIES: u32 = 50;
+/// And between two of these.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -36,11 +44,44 @@ impl RememberedFile {
     }
 }
 
+impl RememberedFile {
+    /// The file as it stands, locked against others who change it; none where it cannot be had within a moment.
+    fn lock(&self) -> Option<File> {
+        for _ in 0..TRIES {
+            let file = match self.folder.read(self.name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Another one may have made it meanwhile.
+                    let _ = self.folder.create(self.name, 0o644);
+                    continue;
+                }
+                opened => opened.ok()?,
+            };
+            let is_ours = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            // Who had the lock before has put another file in its place.
+            let stands = self.folder.stat(self.name).ok().flatten().map(|stat| stat.inode);
+            if is_ours && stands == folder::stat(&file).ok().map(|stat| stat.inode) {
+                return Some(file);
+            }
+            if !is_ours {
+                thread::sleep(PAUSE);
+            }
+        }
+        None
+    }
+}
+
 impl Memory for RememberedFile {
     fn load(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         self.folder.read(self.name).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
         Some(bytes)
+    }
+
+    fn update(&self, change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>) {
+        let Some(_locked) = self.is_kept.then(|| self.lock()).flatten() else { return };
+        if let Some(bytes) = change(self.load()) {
+            self.keep(&bytes);
+        }
     }
 
     fn keep(&self, bytes: &[u8]) {
@@ -54,6 +95,42 @@ impl Memory for RememberedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_several_add_at_once_is_all_there() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                // Each with a handle of its own, as processes have.
+                let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+                scope.spawn(move || {
+                    let mut added = 0;
+                    // Who does not get it in time on a busy machine keeps nothing.
+                    while added < 25 {
+                        memory.update(&mut |before| {
+                            added += 1;
+                            Some([&before.unwrap_or_default()[..], b"x"].concat())
+                        });
+                    }
+                });
+            }
+        });
+        let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+        assert_eq!(memory.load().unwrap().len(), 100);
+        assert_eq!(Folder::open_ambient(home.path()).unwrap().list().unwrap(), ["x.json"]);
+    }
+
+    #[test]
+    fn one_who_holds_it_for_ever_is_not_waited_for_long() {
+        let home = tempfile::tempdir().unwrap();
+        let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+        memory.update(&mut |_| Some(b"one".to_vec()));
+        let _held = memory.lock().unwrap();
+        let begun = std::time::Instant::now();
+        memory.update(&mut |_| panic!("not while another one has it"));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(memory.load().unwrap(), b"one");
+    }
 
     #[test]
     fn what_is_kept_comes_back_and_a_reader_keeps_nothing() {

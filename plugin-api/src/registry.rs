@@ -42,6 +42,14 @@ pub trait Memory: fmt::Debug + Send + Sync {
     fn load(&self) -> Option<Vec<u8>>;
     /// Keeps this from now on, as far as the host can and may.
     fn keep(&self, bytes: &[u8]);
+
+    /// Keeps what `change` makes of what was kept last, if it makes anything of it: where the host can see to that, no
+    /// other process keeps anything between.
+    fn update(&self, change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>) {
+        if let Some(bytes) = change(self.load()) {
+            self.keep(&bytes);
+        }
+    }
 }
 
 /// Something that adds to the registry.

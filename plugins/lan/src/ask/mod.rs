@@ -23,7 +23,7 @@ use packets_plugin_api::registry::{FetchSettings, Memory};
 
 use crate::networks::{Network, Tables};
 use crate::wire::v2::Nonce;
-use memory::Remembered;
+use memory::{Observed, Remembered};
 use place::Place;
 use round::Round;
 use sockets::Sockets;
@@ -42,6 +42,8 @@ struct Shared {
     port: u16,
     user_agent: String,
     memory: Option<Arc<dyn Memory>>,
+    /// One thread at a time writes what is remembered, each what is known by then.
+    kept: Mutex<Kept>,
     state: Mutex<State>,
     news: Condvar,
     is_over: AtomicBool,
@@ -56,6 +58,13 @@ struct State {
     before: Remembered,
     /// Whether something was heard that is not remembered yet.
     is_news: bool,
+}
+
+/// What this command has kept so far.
+#[derive(Default)]
+struct Kept {
+    /// What was there, and what it became with all that the command had observed.
+    last: Option<(Remembered, Remembered)>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +88,7 @@ impl LanSource {
             port: settings.lan_port,
             user_agent: settings.user_agent.clone(),
             memory: settings.memory.clone(),
+            kept: Mutex::default(),
             state: Mutex::default(),
             news: Condvar::new(),
             is_over: AtomicBool::new(false),
@@ -188,19 +198,41 @@ impl Shared {
         }
     }
 
-    fn remember(&self, mut state: MutexGuard<'_, State>) {
-        let Some(memory) = self.memory.as_ref().filter(|_| state.is_news) else { return };
-        state.is_news = false;
-        let mut after = state.before.clone();
-        for (key, observed) in state.round.observed() {
-            after.learn(&key, &observed, now());
-        }
-        let is_new = after != state.before;
+    /// Keeps what has been observed, where that is news.
+    fn remember(&self, state: MutexGuard<'_, State>) {
+        let is_news = state.is_news;
         drop(state);
-        if is_new {
-            memory.keep(&after.text());
+        let Some(memory) = self.memory.as_ref().filter(|_| is_news) else { return };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        state.is_news = false;
+        let observed: Vec<_> = state.round.observed().collect();
+        let is_new = with(state.before.clone(), &observed) != state.before;
+        drop(state);
+        if !is_new {
+            return;
         }
+        memory.update(&mut |there| {
+            let there = Remembered::parse(&there.unwrap_or_default());
+            // What has been kept already is not learnt twice; another command's news stay.
+            let before = match kept.last.take() {
+                Some((before, after)) if after == there => before,
+                _ => there.clone(),
+            };
+            let after = with(before.clone(), &observed);
+            let text = (after != there).then(|| after.text());
+            kept.last = Some((before, after));
+            text
+        });
     }
+}
+
+/// What is known with what has been observed.
+fn with(mut known: Remembered, observed: &[(String, Observed)]) -> Remembered {
+    for (key, observed) in observed {
+        known.learn(key, observed, now());
+    }
+    known
 }
 
 impl Drop for LanSource {
