@@ -32,6 +32,8 @@ const UNTIL_ADAPTED: usize = 10;
 const PAIRS: usize = 40;
 const SIZE: usize = 500_000_000;
 const ROUNDS: usize = 7;
+/// By then a server offers what it has.
+const HASHED_WITHIN: Duration = Duration::from_secs(60);
 const PORT_OF_NGINX: u16 = 8080;
 const CONFIG: &str = "[Sync]\nurl = \"http://127.0.0.1:1/index.db\"\n[Lan]\naskWithRoot = true\n";
 
@@ -175,10 +177,16 @@ struct Serving<'a>(&'a TestEnvironment);
 impl<'a> Serving<'a> {
     fn begin(environment: &'a TestEnvironment, files: u64) -> Self {
         environment.run(&["serve", "init"]).ok();
-        while environment.run(&["serve", "status", "--json"]).ok().json()["status"]["offered"] != files {
+        let serving = Self(environment);
+        let begun = Instant::now();
+        loop {
+            let status = environment.run(&["serve", "status", "--json"]).ok().json();
+            if status["status"]["offered"] == files {
+                return serving;
+            }
+            assert!(begun.elapsed() < HASHED_WITHIN, "the server does not offer {files} files: {status}");
             thread::sleep(Duration::from_millis(20));
         }
-        Self(environment)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::process::{Child, Stdio};
 
-use packets_tests::Lan;
+use packets_tests::{Lan, Output};
 
 use super::*;
 
@@ -165,6 +166,46 @@ fn n34_the_server_can_do_nothing_else() {
     }
 }
 
+/// A server that runs in the foreground; whatever becomes of the test, it ends with this.
+struct Foreground(Option<Child>);
+
+impl Foreground {
+    fn begin(host: &TestEnvironment) -> Self {
+        let mut command = host.command();
+        command.arg("--root").arg(host.root()).args(["serve", "run", "--json"]);
+        Self(Some(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    /// Whether it has not ended by itself.
+    fn runs(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// What it says once it has ended.
+    fn said(&mut self) -> Output {
+        Output::of("packets serve run --json", &self.0.take().unwrap().wait_with_output().unwrap())
+    }
+
+    /// Waits for this, as long as it runs.
+    fn until(&mut self, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(self.runs(), "it ended: {}", self.said());
+            assert!(begun.elapsed() < SOON, "it did not happen in time");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 #[test]
 fn who_serves_in_the_foreground_tells_at_the_end_how_it_went() {
     let Some(lan) = Lan::of(2) else { return };
@@ -173,19 +214,21 @@ fn who_serves_in_the_foreground_tells_at_the_end_how_it_went() {
     published.cache_on(&giver);
     let status = || giver.run(&["serve", "status", "--json"]).ok().json();
     assert_eq!(status(), serde_json::json!({ "running": false }));
-    let ended = std::thread::scope(|scope| {
-        let run = scope.spawn(|| giver.run(&["serve", "run", "--json"]));
-        wait_until(|| status()["status"]["offered"] == 1);
-        let running = status();
-        let reply = get(&lan, &format!("/{}", published.digest()), "");
-        wait_until(|| status()["status"]["bytes"].as_u64() > Some(5000));
-        let process = i32::try_from(running["status"]["process"].as_u64().unwrap()).unwrap();
-        let process = rustix::process::Pid::from_raw(process).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
-        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
-        run.join().unwrap()
-    });
-    let answer = ended.ok().json();
+    let mut server = Foreground::begin(&giver);
+    server.until(|| status()["status"]["offered"] == 1);
+    let running = status();
+    let reply = get(&lan, &format!("/{}", published.digest()), "");
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    server.until(|| status()["status"]["bytes"].as_u64() > Some(5000));
+    let process = i32::try_from(running["status"]["process"].as_u64().unwrap()).unwrap();
+    let process = rustix::process::Pid::from_raw(process).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    let begun = Instant::now();
+    while server.runs() {
+        assert!(begun.elapsed() < SOON, "it does not end by a signal");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let answer = server.said().ok().json();
     assert_eq!((&answer["running"], &answer["status"]["given"]), (&false.into(), &1.into()), "{answer}");
     assert!(answer["status"]["bytes"].as_u64() > Some(5000), "{answer}");
 }

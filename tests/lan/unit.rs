@@ -15,7 +15,7 @@ struct System {
     /// Process 1, as it is called outside.
     first: i32,
     group: Group,
-    _place: tempfile::TempDir,
+    place: tempfile::TempDir,
 }
 
 /// A control group for all of its processes, in a hierarchy that is mounted for that.
@@ -56,6 +56,9 @@ fn done(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// What unit.sh ends with where the machine lacks something.
+const CANNOT: i32 = 77;
+
 /// Units that the server's own names, and one to begin with.
 const UNITS: [(&str, &str); 6] = [
     ("start.target", "Wants=packets-serve.service\nAfter=packets-serve.service\n"),
@@ -95,14 +98,19 @@ impl System {
             skip("the unit needs a control group of its own");
             return None;
         };
+        let own = ["--pid", "--fork", "--kill-child", "--mount", "--cgroup", "--uts", "--ipc"];
+        if !done(Command::new("unshare").args(own).arg("true")) {
+            skip("the unit needs name spaces of its own");
+            return None;
+        }
         let words = lan.words(number);
         let mut command = Command::new(&words[0]);
         let enter = "echo $$ >\"$1\" && shift && exec \"$@\"";
         command.args(&words[1..]).args(["sh", "-c", enter, "sh"]).arg(group.path().join("cgroup.procs"));
-        command.args(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "--uts", "--ipc", "sh"]);
-        command.arg(workspace().join("tests/lan/unit.sh")).arg(place.path());
-        let outside = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut system = Self { outside, first: 0, group, _place: place };
+        command.arg("unshare").args(own).arg("sh").arg(workspace().join("tests/lan/unit.sh")).arg(place.path());
+        let said = fs::File::create(place.path().join("said")).unwrap();
+        let outside = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().unwrap();
+        let mut system = Self { outside, first: 0, group, place };
         wait_until(|| system.outside_child().is_some() || system.has_ended());
         system.first = system.outside_child().unwrap_or_default();
         // Before its root is its own, its systemd would be this machine's.
@@ -110,7 +118,10 @@ impl System {
         wait_until(|| system.has_ended() || Path::new(&root).join("run/units").exists());
         wait_until(|| system.has_ended() || system.systemctl(&["is-system-running"]).stdout.len() > 1);
         if system.has_ended() {
-            skip("this machine runs no systemd in name spaces");
+            let status = system.outside.wait().unwrap();
+            let said = fs::read_to_string(system.place.path().join("said")).unwrap_or_default();
+            assert_eq!(status.code(), Some(CANNOT), "its systemd did not begin: {status}, {said}");
+            skip("this machine allows no root of its own to a systemd");
             return None;
         }
         Some(system)

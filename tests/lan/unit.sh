@@ -1,11 +1,14 @@
 #!/bin/sh
 # Begins a systemd of its own with the unit of the server and nothing else, as process 1 of name spaces of its own, on a
 # copy of this machine's files that is gone with it. Run by unit.rs, as: unit.sh FOLDER, where FOLDER/bin is the program,
-# FOLDER/units the units, FOLDER/etc and FOLDER/cache what it finds. Ends with 77 where the machine cannot do that.
+# FOLDER/units the units, FOLDER/etc and FOLDER/cache what it finds. Ends with 77 where the machine allows no mount that
+# this needs, and with something else where anything else fails.
 set -eu
 folder=$1
 root=$folder/root
-trap 'exit 77' EXIT
+mount() {
+    command mount "$@" || exit 77
+}
 mount --make-rprivate /
 mount -t tmpfs none "$folder/top"
 mkdir "$folder/top/upper" "$folder/top/work"
@@ -39,8 +42,7 @@ cp "$folder/bin" "$root/usr/bin/packets"
 chmod 755 "$root/usr/bin/packets"
 cd "$root"
 # A root that is only changed may have no name spaces of users, which the unit asks for.
-pivot_root . run/old
+pivot_root . run/old || exit 77
 umount -l /run/old
-trap - EXIT
 export container=packets SYSTEMD_UNIT_PATH=/run/units
 exec /lib/systemd/systemd --system --unit=start.target --show-status=0 --log-target=null

@@ -12,6 +12,16 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::skip::{is_root, on_path, skip};
 
+/// The name of the table that is only tried.
+const PROBE: &str = "probe";
+/// Kinds of rules of a firewall: what a kernel must know, the word that shows that it is used, and a rule of it.
+const KINDS: [(&str, &str, &str); 4] = [
+    ("the states of connections", "ct state", "ct state established,related accept"),
+    ("interfaces and ports", "iifname", "iifname \"eth0\" udp dport 1333 accept"),
+    ("messages of ICMPv6", "icmpv6", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"),
+    ("random numbers", "numgen", "numgen random mod 100 < 20 drop"),
+];
+
 /// See the module.
 #[derive(Debug)]
 pub struct Lan {
@@ -106,19 +116,41 @@ impl Lan {
             "flush ruleset\ntable inet filter {{ chain input {{ type filter hook input priority 0; policy {policy};\n{}\n}}\n}}\n",
             [&own[..], rules].concat().join("\n")
         );
-        let can = on_path("nft").is_some() && self.is_taken_by_nft(number, "flush ruleset\ntable inet probe { }\n");
-        if can {
-            assert!(self.is_taken_by_nft(number, &text), "{text}");
-        } else {
-            skip("a firewall needs the program nft and a kernel with it");
+        if let Some(missing) = self.lacks_for(number, &text) {
+            skip(&format!("a firewall needs {missing}"));
+            return false;
         }
-        can
+        assert!(self.is_taken_by_nft(number, &text), "{text}");
+        true
+    }
+
+    /// What the machine lacks for these rules: a kernel may have tables, and not what a rule looks at.
+    fn lacks_for(&self, number: u8, rules: &str) -> Option<String> {
+        if on_path("nft").is_none() {
+            return Some("the program nft".to_owned());
+        }
+        let probe = |rule: &str| {
+            let chain = format!("chain input {{ type filter hook input priority 0; policy accept;\n{rule}\n}}");
+            self.is_taken_by_nft(number, &format!("flush ruleset\ntable inet {PROBE} {{ {chain}\n}}\n"))
+        };
+        if !probe("") {
+            return Some("a kernel with nftables".to_owned());
+        }
+        let mut used = KINDS.iter().filter(|(_, word, _)| rules.contains(word));
+        let (what, ..) = used.find(|(.., rule)| !probe(rule))?;
+        // The rules that were there before are gone all the same.
+        self.is_taken_by_nft(number, "flush ruleset\n");
+        Some(format!("a kernel whose nftables know {what}"))
     }
 
     fn is_taken_by_nft(&self, number: u8, rules: &str) -> bool {
         let words = [self.words(number), ["nft", "-f", "-"].map(str::to_owned).to_vec()].concat();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::null());
+        // What it means that a probe fails is told by whoever probes.
+        if rules.contains(PROBE) {
+            command.stderr(Stdio::null());
+        }
         let Ok(mut nft) = command.spawn() else { return false };
         nft.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
         nft.wait().unwrap().success()
