@@ -72,7 +72,8 @@ impl RememberedFile {
 
 impl Memory for RememberedFile {
     fn load(&self) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
+        // Mostly all of it comes at once.
+        let mut bytes = Vec::with_capacity(4096);
         self.folder.read(self.name).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }

@@ -232,6 +232,7 @@ const MET: [(&str, &[Row]); 13] = [
             ("MAX_SILENCE", &["who_is_silent_wrong_or_long_gone_is_forgotten"]),
             ("REMEMBERED_FOR", &["who_is_silent_wrong_or_long_gone_is_forgotten"]),
             ("LOOK_AROUND", &["everybody_is_asked_now_and_then_even_where_peers_are_known"]),
+            ("ALONE_FOR", &["where_nobody_ever_answers_there_is_little_to_note_and_to_ask"]),
             ("REPLY_TIME", &["n12_a_peer_that_never_answers"]),
             ("MAX_HEADERS", &["n11_n16_n17_heads_are_read_strictly", "n17_the_head_of_a_request_up_to_a_bound"]),
             ("LOWEST_PORT", &["n02_n03_who_answers_is_where_the_datagram_came_from_and_near"]),

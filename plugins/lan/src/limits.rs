@@ -36,6 +36,8 @@ pub const MAX_SILENCE: u32 = 3;
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Where peers are known, others are looked for after this time.
 pub const LOOK_AROUND: Duration = Duration::from_secs(10 * 60);
+/// Where nobody ever answers, everybody is asked again after this time: until then a command sends nothing.
+pub const ALONE_FOR: Duration = Duration::from_secs(60);
 
 /// How long a connection to a peer may take to stand (N12).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -117,7 +117,8 @@ fn table(path: &str) -> io::Result<File> {
 }
 
 fn text_of(file: &mut File) -> io::Result<String> {
-    let mut text = String::new();
+    // Mostly all of it comes at once.
+    let mut text = String::with_capacity(4096);
     file.seek(SeekFrom::Start(0))?;
     file.take(MAX_TABLE).read_to_string(&mut text)?;
     Ok(text)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    FIRST_WAIT, LEAST_PATIENCE, LONGEST_WAIT, LOOK_AROUND, MAX_NETWORKS, MAX_REMEMBERED, MAX_SILENCE, PATIENCE,
-    REMEMBERED_FOR, SHORTEST_WAIT,
+    ALONE_FOR, FIRST_WAIT, LEAST_PATIENCE, LONGEST_WAIT, LOOK_AROUND, MAX_NETWORKS, MAX_REMEMBERED, MAX_SILENCE,
+    PATIENCE, REMEMBERED_FOR, SHORTEST_WAIT,
 };
 
 /// Where nobody is, it is noted once in this time that the network is in use.
@@ -116,7 +116,12 @@ impl Known {
 
     /// Whether everybody is asked, and not only who is known.
     pub(crate) fn looks_around(&self, now: u64) -> bool {
-        self.peers.is_empty() || now.abs_diff(self.looked) >= LOOK_AROUND.as_secs()
+        let pause = match (self.peers.is_empty(), self.wait().is_zero()) {
+            (true, true) => ALONE_FOR,
+            (true, false) => Duration::ZERO,
+            (false, _) => LOOK_AROUND,
+        };
+        now.abs_diff(self.looked) >= pause.as_secs()
     }
 
     /// Whether somebody is there who knows version 1 only, and hears broadcasts.
@@ -126,13 +131,13 @@ impl Known {
 
     fn learn(&mut self, observed: &Observed, now: u64) {
         let is_as_ever = self.peers.is_empty() && observed.answered.is_empty() && self.wait().is_zero();
+        if observed.looked {
+            self.looked = now;
+        }
         if is_as_ever && now.abs_diff(self.used) < USED_AGAIN.as_secs() {
             return;
         }
         self.used = now;
-        if observed.looked {
-            self.looked = now;
-        }
         // An answer that nobody would have waited for says nothing of how long to wait.
         let slowest = u64::try_from(observed.slowest.min(LONGEST_WAIT).as_micros()).unwrap_or(u64::MAX);
         self.quiet = if observed.answered.is_empty() { self.quiet.saturating_add(1) } else { 0 };
@@ -200,16 +205,22 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_ever_answers_there_is_nothing_more_to_note_for_a_day() {
+    fn where_nobody_ever_answers_there_is_little_to_note_and_to_ask() {
         let mut remembered = Remembered::default();
         while !remembered.of("eth0").wait().is_zero() {
             let before = remembered.clone();
             remembered.learn("eth0", &Observed { looked: true, ..Observed::default() }, NOW);
             assert_ne!(remembered, before);
         }
-        let before = remembered.clone();
-        remembered.learn("eth0", &Observed { looked: true, ..Observed::default() }, NOW + USED_AGAIN.as_secs() - 1);
-        assert_eq!(remembered, before);
+        let (before, minute) = (remembered.clone(), ALONE_FOR.as_secs());
+        assert!(
+            !remembered.of("eth0").looks_around(NOW + minute - 1) && remembered.of("eth0").looks_around(NOW + minute)
+        );
+        assert!(remembered.of("eth0").looks_around(NOW - minute), "C32: a clock that was set back");
+        remembered.learn("eth0", &Observed::default(), NOW + USED_AGAIN.as_secs() - 1);
+        assert_eq!(remembered, before, "nothing, where nobody was asked");
+        remembered.learn("eth0", &Observed { looked: true, ..Observed::default() }, NOW + minute);
+        assert!(!remembered.of("eth0").looks_around(NOW + minute), "and else that");
         remembered.learn("eth0", &Observed::default(), NOW + USED_AGAIN.as_secs());
         assert_eq!(remembered.of("eth0").used, NOW + USED_AGAIN.as_secs());
         remembered.learn("eth0", &answers(&[1], 300), NOW);

@@ -259,6 +259,11 @@ impl Round {
         self.networks.iter().all(|asked| asked.known.wait().is_zero())
     }
 
+    /// Whether there is anybody to ask.
+    pub(super) fn asks_anybody(&self, time: u64) -> bool {
+        self.networks.iter().any(|asked| !asked.known.peers().is_empty() || asked.known.looks_around(time))
+    }
+
     /// Until when answers are to be expected; none when that time is over, or all have answered.
     pub(super) fn expects_until(&self, now: Instant) -> Option<Instant> {
         let open = self.networks.iter().filter(|asked| !(asked.ends_early && asked.awaited.is_empty()));
