@@ -11,15 +11,21 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
+use rustix::fs::{FsWord, fstatfs};
 use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
 use super::{Shared, count};
 use crate::limits::PIECE;
 
+/// What a file system calls itself whose files are in memory (`TMPFS_MAGIC`, statfs(2)).
+const TMPFS: FsWord = 0x0102_1994;
+
 /// See the module.
 pub(super) struct Part {
     file: Arc<File>,
+    /// Whether no disk is ever waited for. Such a file system does not say so of a single read.
+    is_in_memory: bool,
     at: u64,
     left: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
@@ -31,12 +37,16 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn new(file: File, at: u64, left: u64, shared: Arc<Shared>, unsent: Arc<AtomicU64>) -> Self {
         unsent.fetch_add(1, Ordering::Relaxed);
-        Self { file: Arc::new(file), at, left, reading: None, shared, unsent }
+        let is_in_memory = fstatfs(&file).is_ok_and(|found| found.f_type == TMPFS);
+        Self { file: Arc::new(file), is_in_memory, at, left, reading: None, shared, unsent }
     }
 
     /// The next piece. It is not read ahead, so that somebody who does not take it costs one, and what was begun before.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE);
+        if self.is_in_memory {
+            return Poll::Ready(piece(&self.file, self.at, length));
+        }
         if self.reading.is_none()
             && let Some(piece) = piece_in_memory(&self.file, self.at, length)
         {
