@@ -18,6 +18,7 @@ mod durable;
 pub mod error;
 pub mod fetch;
 mod given;
+mod handles;
 mod history;
 pub mod hook;
 mod interrupt;

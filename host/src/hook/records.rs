@@ -15,6 +15,9 @@ use crate::digest;
 use crate::error::{Context, Result};
 use crate::target::is_no_folder;
 
+/// Folders that a package shares with others, mostly.
+const SHARED: usize = 8;
+
 /// The owners of paths as the storage has them.
 pub struct StoredOwners<'a>(pub &'a dyn Storage);
 
@@ -48,7 +51,8 @@ pub(super) fn of_package(
         let path = package.folder.join(&file.path).ok()?;
         Some(record(path, MadeBy::Data, file.kind.clone()))
     });
-    let most = package.staged.files().len() + in_tree.len() + changes.len();
+    // Folders that it shares with others may follow.
+    let most = package.staged.files().len() + in_tree.len() + changes.len() + SHARED;
     let mut records: Vec<FileRecord> = Vec::with_capacity(most);
     records.extend(brought);
     let name = &package.package.name;

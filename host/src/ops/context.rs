@@ -20,6 +20,7 @@ use crate::config::{Config, MAX_CONFIG_SIZE, Plugins};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::given;
+use crate::handles;
 use crate::history;
 use crate::interrupt;
 use crate::lock::Lock;
@@ -109,6 +110,7 @@ impl Context {
     /// Opens the target; for [`Mode::Write`] under its lock, for which `command` is the name.
     pub(super) fn open(options: &Options, mode: Mode, command: &str, events: &dyn Events) -> Result<Self> {
         if mode != Mode::Read {
+            handles::make_room();
             interrupt::watch()?;
         }
         let target = Target::open(options.root.as_deref(), mode == Mode::Write { make_root: true });
