@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use packets_hook_runtime::folder::{self, Folder, Rename};
+use packets_hook_runtime::folder::{Folder, Rename};
 use packets_plugin_api::registry::Memory;
 use rustix::fs::{FlockOperation, flock};
 
@@ -45,28 +45,22 @@ impl RememberedFile {
 }
 
 impl RememberedFile {
-    /// The file as it stands, locked against others who change it; none where it cannot be had within a moment.
+    /// Keeps others from changing the file; none where that cannot be had within a moment. Another file is locked, which
+    /// only its owner can open: with the file itself, whoever may read it could hold everybody up.
     fn lock(&self) -> Option<File> {
-        for _ in 0..TRIES {
-            let file = match self.folder.read(self.name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // Another one may have made it meanwhile.
-                    let _ = self.folder.create(self.name, 0o644);
-                    continue;
-                }
-                opened => opened.ok()?,
-            };
-            let is_ours = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-            // Who had the lock before has put another file in its place.
-            let stands = self.folder.stat(self.name).ok().flatten().map(|stat| stat.inode);
-            if is_ours && stands == folder::stat(&file).ok().map(|stat| stat.inode) {
-                return Some(file);
-            }
-            if !is_ours {
+        let name = format!("{}.lock", self.name);
+        let file = match self.folder.create(&name, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.folder.update(&name).ok()?,
+            created => created.ok()?,
+        };
+        let is_ours = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_locked = (0..TRIES).any(|_| {
+            is_ours() || {
                 thread::sleep(PAUSE);
+                false
             }
-        }
-        None
+        });
+        is_locked.then_some(file)
     }
 }
 
@@ -95,6 +89,8 @@ impl Memory for RememberedFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -118,7 +114,11 @@ mod tests {
         });
         let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
         assert_eq!(memory.load().unwrap().len(), 100);
-        assert_eq!(Folder::open_ambient(home.path()).unwrap().list().unwrap(), ["x.json"]);
+        let mut names = Folder::open_ambient(home.path()).unwrap().list().unwrap();
+        names.sort();
+        assert_eq!(names, ["x.json", "x.json.lock"]);
+        let mode = |name: &str| home.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("x.json"), mode("x.json.lock")), (0o644, 0o600), "who only reads it can lock nothing");
     }
 
     #[test]

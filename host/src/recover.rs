@@ -74,6 +74,10 @@ pub(crate) fn recover(
     on_failure: OnFailure,
 ) -> Result<Vec<Recovered>> {
     let Some((folder, names)) = pending(state)?.filter(|(_, names)| !names.is_empty()) else { return Ok(Vec::new()) };
+    if on_failure == OnFailure::GiveUp {
+        // A record that cannot be opened now is no reason to give up what only waits for it.
+        (record.write)()?;
+    }
     let mut recovered = Vec::new();
     for name in &names {
         let shown = name.to_string_lossy();
@@ -98,8 +102,9 @@ pub(crate) fn recover(
         };
         recovered.push(Recovered { id, command, result });
     }
-    // What was cut off may have left something of its own in the record.
-    (record.write)().map(|_| recovered)
+    // What was cut off may have left something beside the record. Where that stays, who writes to it next clears it.
+    let _ = (record.write)();
+    Ok(recovered)
 }
 
 fn of_another(user: u32, name: &str) -> Error {

@@ -293,7 +293,8 @@ pub trait Storage: Debug + Send {
         self.recorded(&rows.transaction.id)
     }
     /// The same record, opened anew for reading. It can be used from another thread while
-    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before.
+    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before; what `happens` waits for may use
+    /// its [`copy_to`](Self::copy_to), which waits for no writer of this process.
     fn reader(&self) -> Result<Box<dyn Storage>, StorageError>;
     /// Whether this transaction is recorded: what is in the file, read anew.
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;

@@ -170,6 +170,22 @@ fn a_file_system_that_is_not_there_stops_it() {
     assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 2\n");
 }
 
+/// What waits only for the record is not given up.
+#[test]
+fn a_record_that_cannot_be_opened_stops_it_also_where_it_would_be_given_up() {
+    let Some(environment) = cut_off(2) else { return };
+    let (record, away) = (environment.at("etc/packets/installed.db"), environment.place().join("away.db"));
+    fs::rename(&record, &away).unwrap();
+    fs::write(&record, "no record").unwrap();
+    let before = environment.everything();
+    environment.run(&["recover"]).fails(5);
+    environment.run(&["recover", "--give-up"]).fails(5);
+    before.assert_same(&environment.everything(), "nothing is changed");
+    fs::rename(&away, &record).unwrap();
+    environment.run(&["recover"]).ok();
+    assert_eq!(environment.launch("usr/bin/tool", &[]), "tool 2\n");
+}
+
 #[test]
 fn c17_packets_upgrading_itself_is_killed() {
     let Some(strace) = on_path("strace") else {

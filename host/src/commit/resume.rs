@@ -102,7 +102,7 @@ fn forward(
         Ok(folders) => folders,
         // Once all is recorded they may be gone. To open the record for writing would put it right: nothing is
         // changed where this cannot go on.
-        Err(error) => match (record.read)()?.recorded(journal.id())? {
+        Err(error) => match (record.read)().is_ok_and(|record| record.recorded(journal.id()).unwrap_or(false)) {
             true => Vec::new(),
             false => return Err(error),
         },

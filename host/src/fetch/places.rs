@@ -257,7 +257,9 @@ impl<'a> Places<'a> {
     fn may_be_far(&self) -> bool {
         let is_far = |source: usize| !self.sources[source].is_near();
         let searches = self.searched.iter().enumerate().any(|(source, is_over)| !is_over && is_far(source));
-        searches || self.places.iter().any(|place| place.state == State::Ready && is_far(place.source))
+        // One that has failed already may never answer.
+        let is_good = |place: &Place| is_far(place.source) && self.hosts.faults(&place.host) == 0;
+        searches || self.places.iter().any(|place| place.state == State::Ready && is_good(place))
     }
 
     /// The place to ask next: of the host with the fewest faults, as the index orders them.

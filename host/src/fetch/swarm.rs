@@ -338,8 +338,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             if let Err(error) = self.download.append(bytes, place).and_then(|()| self.write_what_waits()) {
                 return self.no_room(error);
             }
-        } else if let Err(error) = self.ahead.put(task.start, &bytes, place, || self.download.scratch()) {
-            return self.no_room(error);
+        } else if self.ahead.put(task.start, &bytes, place, || self.download.scratch()).is_err() {
+            // What comes in order needs no second file.
+            self.download.stay_alone();
+            return Ok(());
         }
         self.pieces.written(self.download.size());
         self.go_on(number);

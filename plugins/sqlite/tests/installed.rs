@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -449,4 +450,34 @@ fn c24_damaged_rows_of_the_history_are_named() {
         assert_eq!(error.kind, StorageErrorKind::Corrupt, "C24 {sql}");
         assert!(whole(&error).contains("damaged"), "C24 {sql}: {}", whole(&error));
     }
+}
+
+/// The write waits for another program, and its end for the copy: the copy must wait for neither for ever.
+#[test]
+fn c24_a_copy_waits_for_no_write_of_its_own_process() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("installed.db");
+    let mut writer = write(&file);
+    writer.finish(&rows(1, vec![package("a")])).unwrap();
+    let reader = writer.reader().unwrap();
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (tell, told) = mpsc::channel();
+    let copy = home.path().join("copy.db");
+    thread::scope(|scope| {
+        let next = rows(2, vec![package("b")]);
+        let writing = scope.spawn(move || {
+            let happens = &mut || told.recv_timeout(Duration::from_secs(30)).expect("the copy has come to an end");
+            writer.finish_when(&next, happens).unwrap()
+        });
+        let copying = scope.spawn(move || {
+            let copied = reader.copy_to(&copy);
+            tell.send(true).unwrap();
+            copied
+        });
+        thread::sleep(Duration::from_secs(1));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(copying.join().unwrap().is_err(), "C24: what is locked is not copied");
+        assert!(writing.join().unwrap(), "C24: and the rows are recorded all the same");
+    });
 }

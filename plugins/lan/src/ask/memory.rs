@@ -166,6 +166,9 @@ impl Known {
         self.peers.sort_by_cached_key(|peer| {
             (Reverse(peer.usefulness(now)), Reverse(peer.seen), chance.hash_one(peer.address))
         });
+        // Nor by answering from many ports.
+        let mut machines = BTreeSet::new();
+        self.peers.retain(|peer| machines.insert(peer.address.ip()));
         self.peers.truncate(MAX_REMEMBERED);
     }
 }
@@ -308,6 +311,16 @@ mod tests {
         }
         // A quarter of them are; 20 times 16 were remembered.
         assert!((20..160).contains(&all), "{all} of 320");
+    }
+
+    #[test]
+    fn n08_a_machine_that_answers_from_many_ports_has_one_place() {
+        let mut known = Known::default();
+        let ports = (2000..2032).map(|port| (SocketAddr::new(peer(250).ip(), port), 2));
+        let answered = ports.chain((1..=5).map(|number| (peer(number), 2))).collect();
+        known.learn(&Observed { answered, good: [peer(250).ip()].into(), ..Observed::default() }, NOW);
+        let machines: Vec<IpAddr> = known.peers.iter().map(|peer| peer.address.ip()).collect();
+        assert_eq!((machines.len(), machines[0]), (6, peer(250).ip()), "N08 {machines:?}");
     }
 
     #[test]

@@ -323,8 +323,16 @@ impl Storage for InstalledDb {
     }
 
     fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
-        self.ask(|connection| copy::copy(&self.subject, connection, &self.place, file))?
-            .ok_or_else(|| self.subject.error(StorageErrorKind::NotFound, "copy"))
+        // Not from a record that was put right, as other answers are: only what can be read whole is copied, and to put it
+        // right would wait for a write of this process, which may be waiting for the copy.
+        match &self.file {
+            Handle::Absent => Err(self.subject.error(StorageErrorKind::NotFound, "copy")),
+            Handle::Closed => Self::read(&self.place)?.copy_to(file),
+            Handle::Open(connection) => {
+                let _working = open::working();
+                copy::copy(&self.subject, connection, &self.place, file)
+            }
+        }
     }
 }
 
