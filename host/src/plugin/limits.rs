@@ -15,6 +15,8 @@ pub(super) const REPLY: usize = 64 << 10;
 pub(super) const REQUEST: usize = 4 << 20;
 /// Bytes of a transfer that are passed on at once.
 pub(super) const CHUNK: usize = 256 << 10;
+/// Chunks of a transfer that stand in memory which host and worker share, waiting to be taken.
+pub(super) const SLOTS: usize = 4;
 /// Calls of one worker at a time: calls that hang are never more.
 pub(super) const CALLS: usize = 64;
 /// How often a worker is started in a transaction (P08): one that crashes again and again.

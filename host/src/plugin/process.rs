@@ -1,7 +1,7 @@
 //! A worker as the host sees it: a process that may do anything, and is waited for no longer than is said.
 
 use std::io::{self, IoSliceMut, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -98,10 +98,11 @@ impl Worker {
         &self.ready
     }
 
-    /// Begins a conversation.
-    pub(super) fn ask(&self, request: &Request) -> io::Result<UnixStream> {
+    /// Begins a conversation, with memory that both share where bytes are to come.
+    pub(super) fn ask(&self, request: &Request, memory: Option<BorrowedFd<'_>>) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
-        wire::pass(&self.control, &[theirs.as_fd()]).map_err(|_| io::Error::other(self.epitaph()))?;
+        let handles: Vec<BorrowedFd<'_>> = [Some(theirs.as_fd()), memory].into_iter().flatten().collect();
+        wire::pass(&self.control, &handles).map_err(|_| io::Error::other(self.epitaph()))?;
         drop(theirs);
         self.say(&ours, request)?;
         Ok(ours)
@@ -124,9 +125,9 @@ impl Worker {
         })
     }
 
-    /// What comes, if it comes in time, into one buffer after the other; nothing at its end.
-    pub(super) fn read(&self, call: &UnixStream, time: Duration, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        Patient { worker: self, call, until: Instant::now() + time }.read_vectored(buffers)
+    /// What comes, if it comes in time; nothing at its end.
+    pub(super) fn read(&self, call: &UnixStream, time: Duration, buffer: &mut [u8]) -> io::Result<usize> {
+        Patient { worker: self, call, until: Instant::now() + time }.read(buffer)
     }
 
     /// Whether the process has ended.
@@ -195,12 +196,10 @@ struct Patient<'a> {
 
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_vectored(&mut [IoSliceMut::new(buffer)])
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut ancillary = RecvAncillaryBuffer::default();
         // What has come already needs no look at the clock. Handles that come along are closed.
-        match rustix::net::recvmsg(self.call, buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::DONTWAIT) {
+        let buffers = &mut [IoSliceMut::new(buffer)];
+        match rustix::net::recvmsg(self.call, buffers, &mut ancillary, RecvFlags::DONTWAIT) {
             Ok(received) => return Ok(received.bytes),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -223,7 +222,7 @@ impl Read for Patient<'_> {
                 Err(error) => return Err(error.into()),
             }
             let has_more = !watched[0].revents().is_empty();
-            return if has_more { (&*self.call).read_vectored(buffers) } else { Ok(0) };
+            return if has_more { (&*self.call).read(buffer) } else { Ok(0) };
         }
     }
 }

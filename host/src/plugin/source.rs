@@ -2,8 +2,11 @@
 //! verified where everything is.
 
 use std::fmt;
-use std::io::{self, IoSliceMut, Read};
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +16,11 @@ use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind,
 use packets_plugin_api::ident::escape;
 use packets_plugin_api::native::abi;
 use packets_plugin_api::native::foreign::is_name;
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::net::SendFlags;
 
 use super::Installed;
-use super::limits::{CHUNK, CLAIM, FIND, OPEN, READ, STARTS};
+use super::limits::{CHUNK, CLAIM, FIND, OPEN, READ, SLOTS, STARTS};
 use super::process::{Ready, Shared, Worker};
 use super::wire::{self, Reply, Request};
 
@@ -147,12 +152,25 @@ impl PluginSource {
         FetchError::new(FetchErrorKind::Protocol, message)
     }
 
-    fn ask(&self, request: &Request, time: Duration) -> Result<(Shared, UnixStream, Reply), FetchError> {
+    fn ask(
+        &self,
+        request: &Request,
+        memory: Option<BorrowedFd<'_>>,
+        time: Duration,
+    ) -> Result<(Shared, UnixStream, Reply), FetchError> {
         let worker = self.worker()?;
-        let call = worker.ask(request).map_err(|error| self.broke_off(error))?;
+        let call = worker.ask(request, memory).map_err(|error| self.broke_off(error))?;
         let reply = worker.receive(&call, time).map_err(|error| self.broke_off(error))?;
         Ok((worker, call, reply))
     }
+}
+
+/// Memory that a worker puts chunks into. It keeps its size, whoever holds it.
+fn shared() -> io::Result<File> {
+    let memory = File::from(rustix::fs::memfd_create("chunks", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    memory.set_len((SLOTS * CHUNK) as u64)?;
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(memory)
 }
 
 /// What a worker says of a failure: its kind, and words that cannot act on a terminal.
@@ -168,12 +186,12 @@ impl FetchSource for PluginSource {
     }
 
     fn claims(&self, location: &str) -> bool {
-        let asked = self.ask(&Request::Claims(location.to_owned()), self.patience.claim);
+        let asked = self.ask(&Request::Claims(location.to_owned()), None, self.patience.claim);
         matches!(asked, Ok((_, _, Reply::Claims(true))))
     }
 
     fn find(&self, want: &Artifact, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
-        let (worker, call, mut reply) = self.ask(&Request::find(want), self.patience.find)?;
+        let (worker, call, mut reply) = self.ask(&Request::find(want), None, self.patience.find)?;
         loop {
             match reply {
                 Reply::Candidate { location, size } => {
@@ -193,11 +211,13 @@ impl FetchSource for PluginSource {
     }
 
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        let (worker, call, reply) = self.ask(&Request::open(from, offset), self.patience.open)?;
+        let memory = shared().map_err(|error| self.failed(format!("cannot share memory with its worker: {error}")))?;
+        let request = Request::open(from, offset);
+        let (worker, call, reply) = self.ask(&request, Some(memory.as_fd()), self.patience.open)?;
         match reply {
             Reply::Opened { size, version } => {
                 let version = version.filter(|version| version.len() <= abi::MAX_VERSION);
-                let reader = Box::new(Bytes::of(worker, call, self.patience.read));
+                let reader = Box::new(Bytes::of(worker, call, memory, self.patience.read));
                 Ok(Opened { reader, size, version, file: None })
             }
             Reply::Failed { kind, message, retry_after_ms } => Err(told(kind, &message, retry_after_ms)),
@@ -210,63 +230,62 @@ impl FetchSource for PluginSource {
 struct Bytes {
     worker: Shared,
     call: UnixStream,
+    memory: File,
     patience: Duration,
-    /// Of the chunk that is being read.
-    left: usize,
-    /// What has come of the next chunk's length.
-    length: [u8; LENGTH],
-    filled: usize,
+    /// Chunks that have been taken.
+    taken: usize,
+    /// Of the chunk that is being taken: all of it, and what is taken already.
+    length: usize,
+    at: usize,
     over: bool,
 }
-
-/// Bytes of a chunk's length.
-const LENGTH: usize = 4;
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.over || buffer.is_empty() {
             return Ok(0);
         }
-        if self.left == 0 {
-            self.left = self.next_chunk()?;
-            if self.left == 0 {
+        if self.at == self.length {
+            (self.length, self.at) = (self.next_chunk()?, 0);
+            if self.length == 0 {
                 self.over = true;
                 return self.end().map(|()| 0);
             }
         }
-        let most = self.left.min(buffer.len());
-        // With the end of a chunk comes the length of the next.
-        let ahead = if most == self.left { LENGTH } else { 0 };
-        let came = self.receive(&mut buffer[..most], ahead)?;
-        self.filled = came.saturating_sub(most);
-        self.left -= came - self.filled;
-        Ok(came - self.filled)
+        let most = (self.length - self.at).min(buffer.len());
+        let slot = self.taken % SLOTS * CHUNK;
+        self.memory.read_exact_at(&mut buffer[..most], (slot + self.at) as u64)?;
+        self.at += most;
+        if self.at == self.length {
+            self.taken += 1;
+            self.give_back();
+        }
+        Ok(most)
     }
 }
 
 impl Bytes {
-    fn of(worker: Shared, call: UnixStream, patience: Duration) -> Self {
-        Self { worker, call, patience, left: 0, length: [0; LENGTH], filled: 0, over: false }
+    fn of(worker: Shared, call: UnixStream, memory: File, patience: Duration) -> Self {
+        Self { worker, call, memory, patience, taken: 0, length: 0, at: 0, over: false }
     }
 
-    /// Reads into `buffer` and, where it is full, so many bytes into what is known of the next length.
-    fn receive(&mut self, buffer: &mut [u8], ahead: usize) -> io::Result<usize> {
-        let mut buffers = [IoSliceMut::new(buffer), IoSliceMut::new(&mut self.length[..ahead])];
-        match self.worker.read(&self.call, self.patience, &mut buffers)? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its worker broke off within a transfer")),
-            came => Ok(came),
-        }
+    /// The slot is free again. A worker that has gone, or takes nothing, does not need it.
+    fn give_back(&self) {
+        let _ = rustix::net::send(&self.call, &[0], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 
     fn next_chunk(&mut self) -> io::Result<usize> {
-        while self.filled < LENGTH {
-            let mut rest = [0; LENGTH];
-            let came = self.receive(&mut rest[self.filled..], 0)?;
-            self.length[self.filled..][..came].copy_from_slice(&rest[self.filled..][..came]);
-            self.filled += came;
+        let (mut length, mut filled) = ([0; 4], 0);
+        while filled < length.len() {
+            match self.worker.read(&self.call, self.patience, &mut length[filled..])? {
+                0 => {
+                    let problem = "its worker broke off within a transfer";
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem));
+                }
+                came => filled += came,
+            }
         }
-        self.filled = 0;
-        match wire::receive_length(&self.length[..])? {
+        match wire::receive_length(&length[..])? {
             length if length > CHUNK => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("its worker announces a chunk of {length} bytes"),

@@ -2,9 +2,12 @@
 //!
 //! Each call is a conversation of its own, on a socket of its own that the host makes and passes over
 //! the control socket: a worker can disturb no call but the one that it answers, and whoever hangs
-//! up ends it. A message is its length (32 bits, little-endian) and postcard. After
-//! [`Reply::Opened`] come the bytes, in chunks of a length each; the length 0 ends them, and a last
-//! reply says whether all is well.
+//! up ends it. A message is its length (32 bits, little-endian) and postcard.
+//!
+//! With [`Request::Open`] the host passes memory as well. After [`Reply::Opened`] come the lengths of chunks, whose bytes stand
+//! there, one chunk in each of its slots in turn; the host gives a slot back with a byte when it has taken a copy. The length
+//! 0 ends them, and a last reply says whether all is well. What a worker writes there later changes nothing
+//! but what it gives: the host judges the copy.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;

@@ -16,16 +16,25 @@ const PATIENT: Patience = Patience { claim: LONG, find: LONG, open: LONG, read: 
 
 /// A source with this patience, whose calls are answered so.
 fn source(patience: Patience, answer: impl Fn(&UnixStream) -> io::Result<()> + Send + 'static) -> PluginSource {
+    source_with(patience, move |call, _| answer(call))
+}
+
+/// The same, whose answers use the memory that comes with the question.
+fn source_with(
+    patience: Patience,
+    answer: impl Fn(&UnixStream, Option<&File>) -> io::Result<()> + Send + 'static,
+) -> PluginSource {
     let (ours, theirs) = UnixStream::pair().unwrap();
     thread::spawn(move || {
         while let Ok(handles) = wire::take(&theirs) {
             if handles.is_empty() {
                 break;
             }
-            for call in handles.into_iter().map(UnixStream::from) {
-                // Who does not want to know more hangs up.
-                let _ = wire::receive::<Request>(&call, REQUEST).and_then(|_| answer(&call));
-            }
+            let mut handles = handles.into_iter();
+            let call = UnixStream::from(handles.next().unwrap());
+            let memory = handles.next().map(File::from);
+            // Who does not want to know more hangs up.
+            let _ = wire::receive::<Request>(&call, REQUEST).and_then(|_| answer(&call, memory.as_ref()));
         }
     });
     let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -106,10 +115,11 @@ fn p08_the_next_bytes_are_waited_for_and_no_longer() {
     let parts = || {
         let mut last = Vec::new();
         wire::send(&mut last, &Reply::End).unwrap();
-        [vec![3, 0, 0, 0], b"ab".to_vec(), b"c".to_vec(), vec![0; 4], last]
+        [vec![3, 0], vec![0, 0], vec![0], vec![0; 3], last]
     };
     let read_with = |rests: [Duration; 5]| {
-        let source = source(Patience { read: SHORT, ..PATIENT }, move |mut call| {
+        let source = source_with(Patience { read: SHORT, ..PATIENT }, move |mut call, memory| {
+            memory.unwrap().write_all_at(b"abc", 0)?;
             wire::send(call, &opened())?;
             for (rest, part) in rests.into_iter().zip(parts()) {
                 thread::sleep(rest);
@@ -136,11 +146,11 @@ fn p08_the_next_bytes_are_waited_for_and_no_longer() {
 #[test]
 fn p09_chunks_up_to_a_bound() {
     let with_chunk = |size: usize| {
-        let source = source(PATIENT, move |mut call| {
+        let source = source_with(PATIENT, move |mut call, memory| {
             wire::send(call, &opened())?;
+            memory.unwrap().write_all_at(&[7; CHUNK], 0)?;
             let length = u32::try_from(size).unwrap().to_le_bytes();
-            let bytes = [&length[..], &vec![7; size], &[0; 4]].concat();
-            io::Write::write_all(&mut call, &bytes)?;
+            io::Write::write_all(&mut call, &[&length[..], &[0; 4]].concat())?;
             wire::send(call, &Reply::End)
         });
         read(&source)
@@ -148,6 +158,56 @@ fn p09_chunks_up_to_a_bound() {
     assert_eq!(with_chunk(CHUNK).unwrap(), [7; CHUNK]);
     let error = with_chunk(CHUNK + 1).unwrap_err();
     assert!(error.to_string().contains("a chunk of 262145 bytes"), "{error}");
+}
+
+#[test]
+fn each_slot_is_given_back_once_it_has_been_taken() {
+    let source = source_with(PATIENT, move |mut call, memory| {
+        let memory = memory.unwrap();
+        wire::send(call, &opened())?;
+        for number in 0..3 * SLOTS {
+            if number >= SLOTS {
+                call.read_exact(&mut [0])?;
+            }
+            memory.write_all_at(&[u8::try_from(number).unwrap(); 100], (number % SLOTS * CHUNK) as u64)?;
+            io::Write::write_all(&mut call, &100_u32.to_le_bytes())?;
+        }
+        io::Write::write_all(&mut call, &[0; 4])?;
+        wire::send(call, &Reply::End)
+    });
+    let expected: Vec<u8> = (0..3 * SLOTS).flat_map(|number| [u8::try_from(number).unwrap(); 100]).collect();
+    assert_eq!(read(&source).unwrap(), expected);
+}
+
+/// It can take away nothing that the host looks at, and what it changes later the host does not see.
+#[test]
+fn p09_shared_memory_keeps_its_size_and_is_read_once() {
+    let source = source_with(PATIENT, move |mut call, memory| {
+        let memory = memory.unwrap();
+        assert!(memory.set_len(0).is_err() && memory.set_len(1 << 30).is_err());
+        memory.write_all_at(b"first", 0)?;
+        wire::send(call, &opened())?;
+        io::Write::write_all(&mut call, &5_u32.to_le_bytes())?;
+        call.read_exact(&mut [0])?;
+        memory.write_all_at(b"later", 0)?;
+        io::Write::write_all(&mut call, &[0; 4])?;
+        wire::send(call, &Reply::End)
+    });
+    assert_eq!(read(&source).unwrap(), b"first");
+}
+
+/// One that never takes a slot back keeps nobody waiting but for what it gives.
+#[test]
+fn p08_a_worker_that_takes_no_slot_back() {
+    let source = source_with(PATIENT, move |mut call, _| {
+        wire::send(call, &opened())?;
+        for _ in 0..10_000 {
+            io::Write::write_all(&mut call, &1_u32.to_le_bytes())?;
+        }
+        io::Write::write_all(&mut call, &[0; 4])?;
+        wire::send(call, &Reply::End)
+    });
+    assert_eq!(read(&source).unwrap(), vec![0; 10_000]);
 }
 
 #[test]
@@ -173,7 +233,7 @@ fn p09_no_request_is_larger_than_a_worker_takes() {
     let source = source(PATIENT, |call| wire::send(call, &Reply::Claims(true)));
     let worker = source.worker().unwrap();
     // The kind of the request and the length of its text.
-    let ask = |size: usize| worker.ask(&Request::Claims("x".repeat(size - 5)));
+    let ask = |size: usize| worker.ask(&Request::Claims("x".repeat(size - 5)), None);
     let call = ask(REQUEST).unwrap();
     assert!(matches!(worker.receive(&call, LONG).unwrap(), Reply::Claims(true)));
     let error = ask(REQUEST + 1).unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -9,11 +10,12 @@ use packets_plugin_api::fetch::{Candidate, FetchError, FetchErrorKind, FetchSour
 use packets_plugin_api::native::foreign::{Cancelled, ForeignSource};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::plugin::limits::{CHUNK, REQUEST};
+use super::slots::Slots;
+use crate::plugin::limits::{REQUEST, SLOTS};
 use crate::plugin::wire::{self, Reply, Request};
 
 /// Answers what is asked on this socket. That the host has hung up is no reason for anything.
-pub(super) fn answer(call: UnixStream, source: &ForeignSource) {
+pub(super) fn answer(call: UnixStream, memory: Option<OwnedFd>, source: &ForeignSource) {
     let Ok(request) = wire::receive(&call, REQUEST) else { return };
     let call = Arc::new(call);
     let watched = call.clone();
@@ -38,7 +40,7 @@ pub(super) fn answer(call: UnixStream, source: &ForeignSource) {
         Request::Open { location, size, version, offset } => {
             let from = Candidate { location, size, version };
             match source.open_until(&from, offset, cancelled) {
-                Ok(opened) => pass_on(&call, opened),
+                Ok(opened) => pass_on(&call, memory, opened),
                 Err(error) => wire::send(&*call, &Reply::from(error)),
             }
         }
@@ -63,21 +65,26 @@ fn has_hung_up(call: &UnixStream) -> bool {
 }
 
 /// The bytes, as the plugin gives them.
-fn pass_on(mut call: &UnixStream, opened: Opened) -> io::Result<()> {
+fn pass_on(mut call: &UnixStream, memory: Option<OwnedFd>, opened: Opened) -> io::Result<()> {
+    let mut slots = match memory.ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|memory| Slots::of(&memory))
+    {
+        Ok(slots) => slots,
+        Err(error) => return wire::send(call, &failure(&format!("no memory is shared: {error}"))),
+    };
     let Opened { mut reader, size, version, .. } = opened;
     wire::send(call, &Reply::Opened { size, version })?;
-    // The length stands before the bytes, so that both are one write.
-    let mut buffer = vec![0; 4 + CHUNK];
+    let mut number = 0;
     let outcome = loop {
-        match reader.read(&mut buffer[4..]) {
+        // Each slot is given back when the host has taken what stands there.
+        if number >= SLOTS {
+            call.read_exact(&mut [0])?;
+        }
+        match reader.read(slots.slot(number)) {
             Ok(0) => break Reply::End,
-            Ok(came) => {
-                let length = u32::try_from(came).map_err(io::Error::other)?;
-                buffer[..4].copy_from_slice(&length.to_le_bytes());
-                call.write_all(&buffer[..4 + came])?;
-            }
+            Ok(came) => call.write_all(&u32::try_from(came).map_err(io::Error::other)?.to_le_bytes())?,
             Err(error) => break failure(&error.to_string()),
         }
+        number += 1;
     };
     call.write_all(&0_u32.to_le_bytes())?;
     wire::send(call, &outcome)

@@ -6,6 +6,7 @@
 mod answer;
 mod confine;
 mod load;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -50,8 +51,9 @@ fn serve() -> std::io::Result<Never> {
         if handles.is_empty() {
             break;
         }
-        for call in handles {
-            begin_call(UnixStream::from(call), &source, &calls);
+        let mut handles = handles.into_iter();
+        if let Some(call) = handles.next() {
+            begin_call(UnixStream::from(call), handles.next(), &source, &calls);
         }
     }
     end()
@@ -80,7 +82,7 @@ fn begin(call: &UnixStream, library: &OwnedFd) -> Result<(ForeignSource, Reply),
     Ok((source, ready))
 }
 
-fn begin_call(call: UnixStream, source: &ForeignSource, calls: &Arc<AtomicUsize>) {
+fn begin_call(call: UnixStream, memory: Option<OwnedFd>, source: &ForeignSource, calls: &Arc<AtomicUsize>) {
     if calls.fetch_add(1, Ordering::SeqCst) >= CALLS {
         calls.fetch_sub(1, Ordering::SeqCst);
         answer::refuse(&call, "too many of its calls have not come back");
@@ -88,7 +90,7 @@ fn begin_call(call: UnixStream, source: &ForeignSource, calls: &Arc<AtomicUsize>
     }
     let (source, counted) = (source.clone(), calls.clone());
     let answering = thread::Builder::new().spawn(move || {
-        answer::answer(call, &source);
+        answer::answer(call, memory, &source);
         counted.fetch_sub(1, Ordering::SeqCst);
     });
     if answering.is_err() {

@@ -54,7 +54,7 @@ impl Worker {
     fn call(&self) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        begin_call(theirs, &self.source, &self.calls);
+        begin_call(theirs, None, &self.source, &self.calls);
         ours
     }
 
