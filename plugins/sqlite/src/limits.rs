@@ -39,5 +39,7 @@ pub(crate) const CUT_OFF_BYTES: u64 = 256 << 20;
 pub(crate) const CUT_OFF_TRIES: usize = 20;
 /// How long a writer waits for another program that is writing to installed.db (C24).
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
+/// How long whoever looks at the file without SQLite waits for writes of the same process (C20).
+pub(crate) const ALONE: Duration = Duration::from_secs(5);
 /// How long a reader waits for a write to end before it reads a copy: a writer that stands still (C20).
 pub(crate) const BUSY_READER: Duration = Duration::from_millis(250);

@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use packets_plugin_api::storage::{StorageError, StorageErrorKind};
@@ -55,6 +56,8 @@ pub(crate) fn own_size(subject: &Subject, place: &Path) -> Result<Option<Metadat
 /// Whether SQLite may hold locks in this process: the kernel lets go of all that a
 /// process holds on a file when it closes any handle of that file.
 static LOCKS: RwLock<()> = RwLock::new(());
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Held while SQLite works with a file of this machine's own.
 pub(crate) fn working() -> RwLockReadGuard<'static, ()> {
@@ -62,8 +65,19 @@ pub(crate) fn working() -> RwLockReadGuard<'static, ()> {
 }
 
 /// Held while such a file is opened and closed without SQLite.
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    LOCKS.write().unwrap_or_else(PoisonError::into_inner)
+///
+/// # Errors
+/// A write of this process does not come to its end: it may be waiting for whoever asks.
+pub(crate) fn alone() -> io::Result<RwLockWriteGuard<'static, ()>> {
+    let until = Instant::now() + limits::ALONE;
+    loop {
+        match LOCKS.try_write() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("it is being written to")),
+        }
+    }
 }
 
 /// Switches off what no file of ours has, whatever a file says: triggers, views,

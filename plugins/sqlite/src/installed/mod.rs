@@ -323,16 +323,17 @@ impl Storage for InstalledDb {
     }
 
     fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
-        // Not from a record that was put right, as other answers are: only what can be read whole is copied, and to put it
-        // right would wait for a write of this process, which may be waiting for the copy.
-        match &self.file {
-            Handle::Absent => Err(self.subject.error(StorageErrorKind::NotFound, "copy")),
-            Handle::Closed => Self::read(&self.place)?.copy_to(file),
-            Handle::Open(connection) => {
-                let _working = open::working();
-                copy::copy(&self.subject, connection, &self.place, file)
+        let copy = |connection: &Connection| copy::copy(&self.subject, connection, &self.place, file);
+        // Where others are writing it is not put right first: that waits for a write of this process, which may be waiting
+        // for the copy.
+        if let Handle::Open(connection) = &self.file {
+            let _working = open::working();
+            match copy(connection) {
+                Err(error) if is_cut_off(&error) => {}
+                copied => return copied,
             }
         }
+        self.ask(copy)?.ok_or_else(|| self.subject.error(StorageErrorKind::NotFound, "copy"))
     }
 }
 
