@@ -98,6 +98,36 @@ fn the_index_is_there_too() {
 }
 
 #[test]
+fn the_newest_index_has_an_address_that_stays() {
+    let Some(registry) = Registry::start() else { return };
+    let scene = oci::scene(&config(registry.port()), "");
+    let repo = scene.environment.repo();
+    let address = format!("oci+http://127.0.0.1:{}/{}:index", registry.port(), Registry::REPOSITORY);
+    let client = oci::scene("", "");
+    client.run(&["sync", &address]).fails(4).says("there is no oci+http://");
+
+    let package = Package::program("tool", "1").file(&repo);
+    registry.put_package(&package, "index");
+    client.run(&["sync", &address]).fails(4).says("is no index of packages");
+    push(&scene, &[]).fails(4).says("is something else, which stays as it is");
+
+    let registry = Registry::start().unwrap();
+    let scene = oci::scene(&config(registry.port()), "");
+    let address = format!("oci+http://127.0.0.1:{}/{}:index", registry.port(), Registry::REPOSITORY);
+    Package::program("tool", "1").file(&scene.environment.repo());
+    push(&scene, &[]).ok();
+    client.run(&["sync", &address]).ok().says("1 package");
+    client.run(&["install", "tool"]).ok();
+    client.run(&["sync", &address]).ok().says("has not changed");
+
+    Package::program("more", "1").file(&scene.environment.repo());
+    push(&scene, &[]).ok();
+    client.run(&["sync", &address]).ok();
+    client.run(&["install", "more"]).ok();
+    assert_eq!(client.environment.launch("usr/bin/more", &[]), "more 1\n");
+}
+
+#[test]
 fn a_package_that_has_changed_takes_its_place_and_no_others() {
     let Some(registry) = Registry::start() else { return };
     let scene = oci::scene(&config(registry.port()), "");

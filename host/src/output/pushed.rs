@@ -20,6 +20,10 @@ impl Output {
         if pushed.pushed {
             let path = shown(&pushed.index.path.display().to_string());
             self.say(format_args!("{} in {place}, {sent} sent; {path} is their index", packages(count)));
+            self.say(format_args!(
+                "`packets sync {place}:{}` follows this and every later push",
+                pushed.index.file.tag
+            ));
         } else {
             self.say(format_args!("{} would be in {place}, {sent} would be sent", packages(count)));
         }

@@ -1,4 +1,5 @@
-//! Where a package is: `oci://HOST[:PORT]/REPOSITORY@sha256:HEX`, and `oci+http://` where there is no TLS.
+//! Where a package is: `oci://HOST[:PORT]/REPOSITORY@sha256:HEX`, and `oci+http://` where there is no TLS. Where the newest
+//! index is: `oci://HOST[:PORT]/REPOSITORY:index`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -91,19 +92,59 @@ impl Blob {
     /// # Errors
     /// What is wrong with it, in a sentence.
     pub fn parse(location: &str) -> Result<Self, String> {
-        let wrong = || format!("\"{}\" is no oci://HOST/REPOSITORY@sha256:HEX", escape(location, 100));
-        if location.len() > MAX_LOCATION {
-            return Err(format!("the location is longer than {MAX_LOCATION} bytes"));
-        }
-        let (rest, plain) = match (location.strip_prefix(SECURE), location.strip_prefix(PLAIN)) {
-            (Some(rest), _) => (rest, false),
-            (_, Some(rest)) => (rest, true),
-            _ => return Err(wrong()),
-        };
-        let (place, digest) = rest.rsplit_once("@sha256:").ok_or_else(wrong)?;
-        let (host, name) = place.split_once('/').ok_or_else(wrong)?;
+        let (repository, digest) = parted(location, "@sha256:")?;
         let digest = digest.parse().map_err(|error: packets_plugin_api::ident::ParseError| error.to_string())?;
-        Ok(Self { repository: Repository::new(host, name, plain)?, digest })
+        Ok(Self { repository, digest })
+    }
+}
+
+/// The repository of a location, and what follows the last `sign`.
+fn parted<'l>(location: &'l str, sign: &str) -> Result<(Repository, &'l str), String> {
+    let wrong = || {
+        let shown = escape(location, 100);
+        format!("\"{shown}\" is neither oci://HOST/REPOSITORY@sha256:HEX nor oci://HOST/REPOSITORY:{INDEX_TAG}")
+    };
+    if location.len() > MAX_LOCATION {
+        return Err(format!("the location is longer than {MAX_LOCATION} bytes"));
+    }
+    let (rest, plain) = match (location.strip_prefix(SECURE), location.strip_prefix(PLAIN)) {
+        (Some(rest), _) => (rest, false),
+        (_, Some(rest)) => (rest, true),
+        _ => return Err(wrong()),
+    };
+    let (host, rest) = rest.split_once('/').ok_or_else(wrong)?;
+    let (name, last) = rest.rsplit_once(sign).ok_or_else(wrong)?;
+    Ok((Repository::new(host, name, plain)?, last))
+}
+
+/// The tag under which an index is pushed.
+pub(crate) const INDEX_TAG: &str = "index";
+
+/// The index of a repository, whichever that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestIndex {
+    /// Where it is.
+    pub repository: Repository,
+}
+
+impl NewestIndex {
+    /// The index at a location of a config or a user.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn parse(location: &str) -> Result<Self, String> {
+        match parted(location, ":")? {
+            (repository, INDEX_TAG) => Ok(Self { repository }),
+            (repository, tag) => {
+                Err(format!("of {repository} only the tag {INDEX_TAG} is an index, and not \"{}\"", escape(tag, 100)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for NewestIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{INDEX_TAG}", self.repository)
     }
 }
 
@@ -176,6 +217,20 @@ mod tests {
         for bad in ["", "@sha256:", "@sha512:00", ":tag", "@sha256:00"] {
             assert!(Blob::parse(&format!("oci://a/b{bad}")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_newest_index_is_the_one_tag_that_is_read() {
+        for good in ["oci://r.example/a:index", "oci+http://127.0.0.1:5000/team/x:index", "oci://[::1]:5000/a:index"] {
+            assert_eq!(NewestIndex::parse(good).unwrap().to_string(), good);
+        }
+        for bad in
+            ["oci://a/b", "oci://a/b:", "oci://a/b:latest", "oci://a:index", "oci://a:5000/b", "http://a/b:index"]
+        {
+            assert!(NewestIndex::parse(bad).is_err(), "{bad}");
+        }
+        let blob = format!("oci://a/b@sha256:{HEX}");
+        assert!(NewestIndex::parse(&blob).is_err() && Blob::parse("oci://a/b:index").is_err());
     }
 
     #[test]

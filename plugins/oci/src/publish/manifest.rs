@@ -113,6 +113,14 @@ pub(super) fn is_earlier(bytes: &[u8], what: &Publication<'_>) -> bool {
     is_kind && manifest.annotations == Annotations::of(what)
 }
 
+/// The file of the index that these bytes are a manifest of.
+pub(crate) fn index_of(bytes: &[u8]) -> Option<Digest> {
+    let manifest = serde_json::from_slice::<Manifest>(bytes).ok()?;
+    let is_index = manifest.artifact_type == INDEX || manifest.config.media_type == INDEX;
+    let [file] = manifest.layers.as_slice() else { return None };
+    file.digest.strip_prefix("sha256:").filter(|_| is_index)?.parse().ok()
+}
+
 /// The SHA-256 of bytes that are at hand.
 pub(super) fn digest(bytes: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(bytes).into())
@@ -165,6 +173,12 @@ mod tests {
         }
         for bytes in [&b""[..], b"{}", b"[]", b"\xff", br#"{"schemaVersion":2,"config":{}}"#] {
             assert!(!is_earlier(bytes, &what));
+            assert_eq!(index_of(bytes), None);
+        }
+        for form in Form::ALL {
+            let index = Publication { kind: PublicationKind::Index, ..what };
+            assert_eq!(index_of(&form.write(&index)), Some(what.digest), "{form:?}");
+            assert_eq!(index_of(&form.write(&what)), None, "a package is no index");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Publishing: each file is a blob, and a manifest of its own under a tag of its own, so that a registry keeps it and
 //! other programs know what it is (image specification 1.1, "Guidelines for Artifact Usage").
 
-mod manifest;
+pub(crate) mod manifest;
 mod tag;
 
 use std::sync::Arc;
