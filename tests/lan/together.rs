@@ -26,10 +26,15 @@ struct World {
 impl World {
     /// With peers that behave so, each with the file or what `other` makes of it.
     fn of(manners: &[Manner], other: impl Fn(usize, &[u8]) -> Vec<u8>) -> Option<Self> {
+        Self::behind(50, manners, other)
+    }
+
+    /// The same, whose mirror is behind a link of so many megabits a second.
+    fn behind(megabits: u32, manners: &[Manner], other: impl Fn(usize, &[u8]) -> Vec<u8>) -> Option<Self> {
         let peers = u8::try_from(manners.len()).unwrap();
         let lan = Lan::of(peers + 2)?;
         let mirror = lan.on(peers + 2, || Server::start_at(Lan::address(peers + 2)));
-        if !lan.limit(peers + 2, 50) {
+        if !lan.limit(peers + 2, megabits) {
             return None;
         }
         let published = Published::new(SIZE, &mirror.url(""));
@@ -158,7 +163,8 @@ fn n22_where_all_peers_lie_the_mirror_wins() {
 
 /// Peers that take their time, and how much has come when the asker gets this signal after a while.
 fn interrupted(signal: Signal) -> Option<(World, u64, ExitStatus)> {
-    let world = World::of(&[Manner::Gives(16), Manner::Gives(16), Manner::Gives(16)], the_file)?;
+    // All of it would take four seconds: enough for a busy machine to be in the middle.
+    let world = World::behind(8, &[Manner::Gives(8), Manner::Gives(8), Manner::Gives(8)], the_file)?;
     let mut command = world.asker.command();
     command.args(["--root", world.asker.root().to_str().unwrap(), "--yes", "install", "thing"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
