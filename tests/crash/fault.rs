@@ -70,9 +70,10 @@ fn sweep(scene: &Scene, sample: usize) {
         let began = Instant::now();
         let mut tally = Tally::default();
         let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
-        for point in Points::wanted(sample).of(&calls_of(scene, fault.counts)) {
+        let counts = |call: &Call| (fault.counts)(call) && !tool::is_one_of_many(call);
+        for point in Points::wanted(sample).of(&calls_of(scene, counts)) {
             let stage = scene.stage();
-            let (output, struck) = strike(point, fault.counts, fault.act, |act| stage.run(act));
+            let (output, struck) = strike(point, counts, fault.act, |act| stage.run(act));
             let Some(call) = struck else { continue };
             tally.names.insert(call.name);
             *codes.entry(output.code).or_default() += 1;
@@ -149,6 +150,12 @@ fn c09_c15_install() {
 #[test]
 fn c09_c15_upgrade() {
     sweep(&tool::scene_upgrade(), 10);
+}
+
+/// The record is written while the steps are done.
+#[test]
+fn c09_c15_upgrade_of_many_files() {
+    sweep(&tool::scene_many_files(), 2);
 }
 
 #[test]

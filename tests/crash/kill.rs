@@ -1,10 +1,11 @@
 //! C01: the program is killed before each of its calls that changes a disk.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use packets_tests::crash::{
-    Act, Points, Reference, Scene, Stage, State, Tally, Verdict, calls_of, can_trace, is_writing, readers, recover,
-    recovers_once, strike, tool,
+    Act, Call, Points, Reference, Scene, Stage, State, Tally, Verdict, calls_of, can_trace, is_writing, readers,
+    recover, recovers_once, strike, tool,
 };
 use packets_tests::{Package, Server, TestEnvironment, skip};
 
@@ -16,9 +17,10 @@ fn sweep(scene: &Scene, sample: usize) {
     let began = Instant::now();
     let reference = Reference::make(scene.stage());
     let mut tally = Tally::default();
-    for point in Points::wanted(sample).of(&calls_of(scene, is_writing)) {
+    let counts = |call: &Call| is_writing(call) && !tool::is_one_of_many(call);
+    for point in Points::wanted(sample).of(&calls_of(scene, counts)) {
         let stage = scene.stage();
-        let (output, struck) = strike(point, is_writing, Act::Kill, |act| stage.run(act));
+        let (output, struck) = strike(point, counts, Act::Kill, |act| stage.run(act));
         // With a thread more or less at work a run has a call more or less.
         let Some(call) = struck else { continue };
         assert_eq!(output.code, 128 + 9, "{output}");
@@ -129,6 +131,21 @@ fn c01_c30_sync() {
         server.set("/index.db", packets_tests::Reply::Bytes(new.clone()));
     };
     sweep(&Scene::new("sync", &["sync"]).without_repo().step(prepare), 30);
+}
+
+/// The record is written while the steps are done.
+#[test]
+fn c01_upgrade_of_many_files() {
+    let scene = tool::scene_many_files();
+    if can_trace() {
+        let calls = calls_of(&scene, is_writing);
+        let threads = |name: &str| -> BTreeSet<i32> {
+            calls.iter().filter(|call| call.on.ends_with(name)).map(|call| call.thread).collect()
+        };
+        let (record, journal) = (threads("/installed.db"), threads("/journal"));
+        assert!(!journal.is_empty() && !record.is_subset(&journal), "{record:?} {journal:?}");
+    }
+    sweep(&scene, 24);
 }
 
 #[test]

@@ -15,8 +15,13 @@ use crate::journal::{Decision, End, Record};
 
 /// Bytes of the database for each byte of the journal's rows, its own journal included, about.
 const DATABASE_FACTOR: u64 = 2;
+/// Bytes of a file's row, about.
+const BYTES_OF_A_FILE: u64 = 256;
 /// Bytes that a database needs for the smallest change.
 const DATABASE_LEAST: u64 = 256 << 10;
+
+/// With so many files their rows are written ahead: with fewer, a thread and a second handle of the record cost more.
+const ROWS_AHEAD: u64 = 1000;
 
 /// What a transaction is carried out on.
 pub(crate) struct Ground<'a> {
@@ -45,9 +50,14 @@ pub(crate) fn carry_out(
     area.reserve(record_folder, database_bytes(&decision))?;
     let record = Record::Decided(Box::new(decision));
     let Record::Decided(decision) = &record else { return Ok(Vec::new()) };
-    let before = storage.reader();
-    let work = || happen(ground, &record, entries, before);
-    let (ended, recorded) = recorded_when(storage, &decision.rows, Result::is_ok, work);
+    let (ended, recorded) = if count_of_files(decision) < ROWS_AHEAD {
+        (happen(ground, &record, entries, |copy| storage.copy_to(copy)), None)
+    } else {
+        let before = storage.reader();
+        let copy_to = |copy: &Path| before.and_then(|before| before.copy_to(copy));
+        let work = || happen(ground, &record, entries, copy_to);
+        recorded_when(storage, &decision.rows, Result::is_ok, work)
+    };
     let not_copied = match ended {
         Ok(not_copied) => not_copied,
         Err(Stopped::Undecided(error)) => return Err(error),
@@ -59,12 +69,7 @@ pub(crate) fn carry_out(
     }
     let recorded = match recorded {
         Some(Ok(true)) => Ok(()),
-        // The room that was set aside may be used.
-        Some(Err(_)) => {
-            area.release();
-            storage.finish(&decision.rows)
-        }
-        Some(Ok(false)) | None => finish(storage, decision, || area.release()),
+        _ => finish(storage, decision, || area.release()),
     };
     if let Err(error) = recorded {
         // What the disk says of the end of a write is not always how it ended.
@@ -87,13 +92,13 @@ enum Stopped {
     Within(Error),
 }
 
-/// What was staged is made durable, then the decision, then every step of it. The answer is why no copy of the record as
-/// it was `before` is kept, where that is so.
+/// What was staged is made durable, then the decision, then every step of it; then `copy_to` copies the record as it was
+/// before. The answer is why no copy of it is kept, where that is so.
 fn happen(
     ground: &Ground<'_>,
     record: &Record,
     entries: usize,
-    before: Result<Box<dyn Storage>, StorageError>,
+    copy_to: impl FnOnce(&Path) -> Result<(), StorageError>,
 ) -> Result<Option<StorageError>, Stopped> {
     let Ground { root, record_copy, area, .. } = *ground;
     let Record::Decided(decision) = record else { return Ok(None) };
@@ -106,8 +111,7 @@ fn happen(
     let mut applier = Applier::new(root, &decision.folders);
     let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
     begun.and_then(|()| applier.sync(&decision.steps, area)).map_err(Stopped::Within)?;
-    let copied = before.and_then(|before| before.copy_to(record_copy));
-    Ok(copied.err().filter(|error| error.kind != StorageErrorKind::NotFound))
+    Ok(copy_to(record_copy).err().filter(|error| error.kind != StorageErrorKind::NotFound))
 }
 
 /// Records what happened; where that fails, once more with the room that was set aside.
@@ -123,9 +127,12 @@ pub(super) fn finish(
 }
 
 fn database_bytes(decision: &Decision) -> u64 {
-    let files = decision.rows.installed.iter().chain(&decision.before.installed).map(|row| row.files.len() as u64);
-    let bytes = files.sum::<u64>() * 256;
-    DATABASE_LEAST + DATABASE_FACTOR * bytes
+    DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * count_of_files(decision)
+}
+
+/// Of what is there before and afterwards.
+fn count_of_files(decision: &Decision) -> u64 {
+    decision.rows.installed.iter().chain(&decision.before.installed).map(|row| row.files.len() as u64).sum()
 }
 
 /// Everything as it was; the error that led here, or one that says that it is not.

@@ -4,6 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::scene::Scene;
+use super::tracer::Call;
 use crate::bytes::{Entry, noise};
 use crate::environment::TestEnvironment;
 use crate::package::Package;
@@ -187,4 +188,30 @@ fn other_data_dir(environment: &TestEnvironment) {
     std::fs::create_dir_all(environment.at("srv/packets")).unwrap();
     let config = environment.read("etc/packets/config.toml").replace("\"/opt/packets\"", "\"/srv/packets\"");
     environment.put("etc/packets/config.toml", &config);
+}
+
+/// Files of each release of [`scene_many_files`]; with so many their rows are written by a thread of their own.
+const MANY: usize = 600;
+
+/// Upgrading a package of many files, which [`is_one_of_many`] tells from all else that happens.
+pub fn scene_many_files() -> Scene {
+    Scene::new("upgrade of many files", &["upgrade", "tool"])
+        .step(|environment| {
+            publish_many(environment, "1");
+            environment.run_with_repo(&["install", "tool"]).ok();
+        })
+        .step(|environment| publish_many(environment, "2"))
+}
+
+fn publish_many(environment: &TestEnvironment, version: &str) {
+    let hook = format!("assert(os.symlink(path_join(data_dir, 'own'), path_join(packets_bin_dir, 'tool-{version}')))");
+    let package = Package::new("tool", version).data("own", version).install(&hook);
+    let mut more = vec![Entry::folder("data/many/")];
+    more.extend((0..MANY).map(|at| Entry::file(&format!("data/many/{at}"), if at % 10 == 0 { version } else { "" })));
+    std::fs::write(environment.repo().join("tool-release.pkt.tar.zst"), package.archive_with(&more)).unwrap();
+}
+
+/// Whether a call is about one of the many files, of which one is like the other.
+pub fn is_one_of_many(call: &Call) -> bool {
+    call.on.contains("/data/many/")
 }
