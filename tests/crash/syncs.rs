@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use packets_tests::crash::{Act, Kind, can_trace, say};
-use packets_tests::{Package, TestEnvironment, skip};
+use nix::errno::Errno;
+use packets_tests::crash::{Act, Call, Kind, Reference, Scene, Verdict, calls_of, can_trace, say, strike};
+use packets_tests::{Package, TestEnvironment, noise, skip};
 
 /// What a run made durable, by call and kind of path.
 fn counted(environment: &TestEnvironment, arguments: &[&str]) -> BTreeMap<String, usize> {
@@ -60,4 +61,40 @@ fn one_package_and_two_hundred_wait_alike() {
         assert!(of("other fsyncs") <= 64 + 8, "up to 64 files and a few folders");
         assert!(of("syncfs") + of("other fsyncs") > 0, "something must be made durable");
     }
+}
+
+/// A package with a file of 72 MiB, of which enough is left in the archive for it to be unpacked by several threads.
+fn large_file() -> Scene {
+    Scene::new("large file", &["install", "large"]).step(|environment| {
+        let content = noise(3 << 19).repeat(48);
+        Package::new("large", "1").bytes("large", &content).file(&environment.repo());
+    })
+}
+
+fn is_sync_of_it(call: &Call) -> bool {
+    call.kind == Kind::Syncs && call.on.ends_with("/data/large")
+}
+
+#[test]
+fn a_large_file_reaches_the_disk_while_it_is_unpacked() {
+    if !can_trace() || std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+        return skip("no program's calls can be counted on this machine, or it has one processor");
+    }
+    let calls = calls_of(&large_file(), |call| call.on.ends_with("/data/large") && call.kind != Kind::Looks);
+    let first = calls.iter().position(is_sync_of_it).expect("it is synced");
+    assert!(calls[first..].iter().any(|call| call.kind == Kind::Changes), "only at the end: {calls:?}");
+}
+
+#[test]
+fn c12_what_the_disk_says_of_it_then_is_heard() {
+    if !can_trace() || std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+        return skip("no program's calls can be counted on this machine, or it has one processor");
+    }
+    let scene = large_file();
+    let reference = Reference::make(scene.stage());
+    let stage = scene.stage();
+    let (output, struck) = strike(1, is_sync_of_it, Act::Fail(Errno::EIO), |act| stage.run(act));
+    assert!(struck.is_some());
+    output.fails(7).says("cannot unpack data/large");
+    assert!(matches!(reference.judge(&stage), Verdict::Old));
 }

@@ -31,6 +31,9 @@ const BATCHES: usize = 4;
 const WRITERS: usize = 4;
 /// The disk begins with a large file's bytes each time so many have come, so that the sync at the end finds little left.
 const EARLY: u64 = 8 << 20;
+/// And waits for what it has each time so many have come: what a disk holds in its own memory until the end, it writes
+/// at the end, when nothing else is left to do.
+const DURABLE: u64 = 32 << 20;
 
 enum Task {
     File { path: RelPath, mode: u32, bytes: Vec<u8> },
@@ -73,9 +76,12 @@ impl<'scope> Behind<'scope> {
         let receive = Arc::new(Mutex::new(receive));
         let mut writers = Vec::new();
         let failed = Arc::new(AtomicBool::new(false));
+        let syncs = Arc::new(AtomicBool::new(false));
         for number in 0..threads.clamp(1, WRITERS) {
             let (mut writer, receive, failed) = (here.again()?, receive.clone(), failed.clone());
-            let work = move || write(&mut writer, &receive).inspect_err(|_| failed.store(true, Ordering::Relaxed));
+            let syncs = syncs.clone();
+            let work =
+                move || write(&mut writer, &receive, &syncs).inspect_err(|_| failed.store(true, Ordering::Relaxed));
             match thread::Builder::new().spawn_scoped(scope, work) {
                 Ok(begun) => writers.push(begun),
                 // One is enough.
@@ -179,7 +185,8 @@ impl Sink for Behind<'_> {
     }
 }
 
-fn write(writer: &mut Writer, tasks: &Mutex<Receiver<Vec<Task>>>) -> Result<()> {
+/// `syncs`: whether a writer is waiting for the disk.
+fn write(writer: &mut Writer, tasks: &Mutex<Receiver<Vec<Task>>>, syncs: &AtomicBool) -> Result<()> {
     let next = || {
         let tasks: MutexGuard<'_, _> = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.recv()
@@ -189,20 +196,38 @@ fn write(writer: &mut Writer, tasks: &Mutex<Receiver<Vec<Task>>>) -> Result<()> 
             interrupt::check()?;
             match task {
                 Task::File { path, mode, bytes } => writer.whole(&path, mode, &bytes)?,
-                Task::Piece { path, file, at, bytes } => piece(&path, &file, at, &bytes)?,
+                Task::Piece { path, file, at, bytes } => {
+                    piece(&path, &file, at, &bytes)?;
+                    if passes(at, &bytes, DURABLE) {
+                        sync(&path, &file, syncs)?;
+                    }
+                }
             }
         }
     }
     Ok(())
 }
 
+fn passes(at: u64, bytes: &[u8], step: u64) -> bool {
+    at / step < (at + bytes.len() as u64) / step
+}
+
+/// One writer at a time: the others go on meanwhile.
+fn sync(path: &RelPath, file: &File, syncs: &AtomicBool) -> Result<()> {
+    if !syncs.swap(true, Ordering::Relaxed) {
+        // The kernel tells an error once, so it cannot be left to the sync at the end.
+        file.sync_data().context(failed(path))?;
+        syncs.store(false, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 pub(super) fn piece(path: &RelPath, file: &File, at: u64, bytes: &[u8]) -> Result<()> {
     file.write_all_at(bytes, at).context(failed(path))?;
-    let (before, after) = (at / EARLY, (at + bytes.len() as u64) / EARLY);
-    if after > before {
+    if passes(at, bytes, EARLY) {
         // Linux begins to write back what it is told is not needed soon (mm/fadvise.c); what is not on the disk yet
         // stays in memory. It is advice: where it does nothing, the sync at the end does all.
-        let _ = fadvise(file, before * EARLY, std::num::NonZeroU64::new(EARLY), Advice::DontNeed);
+        let _ = fadvise(file, at / EARLY * EARLY, std::num::NonZeroU64::new(EARLY), Advice::DontNeed);
     }
     Ok(())
 }
