@@ -106,19 +106,20 @@ impl RelPath {
 
     /// Whether this is `base` or lies below it, by components.
     pub fn starts_with(&self, base: &Self) -> bool {
-        self.strip_prefix(base).is_some()
+        self.below(base).is_some()
     }
 
     /// This path as seen from `base`; none if it does not lie there.
     pub fn strip_prefix(&self, base: &Self) -> Option<Self> {
+        self.below(base).map(|rest| Self(rest.into()))
+    }
+
+    fn below(&self, base: &Self) -> Option<&str> {
         if base.is_root() {
-            return Some(self.clone());
+            return Some(&self.0);
         }
         let rest = self.0.strip_prefix(&*base.0)?;
-        if rest.is_empty() {
-            return Some(Self::root());
-        }
-        rest.strip_prefix('/').map(|rest| Self(rest.into()))
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
 }
 

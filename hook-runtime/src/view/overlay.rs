@@ -66,7 +66,7 @@ impl Overlay {
     /// # Errors
     /// The target or the tree cannot be looked at.
     pub fn place(&mut self, _package: &PackageName, folder: &RelPath, tree: Folder) -> Result<(), OverlayError> {
-        let place = self.own_folder(folder)?;
+        let place = self.own_folder(folder, false)?;
         let tree = Base::new(tree, true).map_err(|error| OverlayError::new("look at the new", folder, error))?;
         // Folders above it that are missing: the host makes them.
         let mut path = place.parent.path.clone();
@@ -83,13 +83,25 @@ impl Overlay {
     /// # Errors
     /// The target cannot be looked at.
     pub fn hide(&mut self, folder: &RelPath) -> Result<(), OverlayError> {
-        let place = self.own_folder(folder)?;
+        let place = self.own_folder(folder, false)?;
         self.cover(&place.path, Node::Hidden);
         Ok(())
     }
 
-    fn own_folder(&mut self, folder: &RelPath) -> Result<Place, OverlayError> {
-        self.resolve(&Host, &folder.absolute(), false).map_err(|stop| OverlayError::stopped("find", folder, stop))
+    fn own_folder(&mut self, folder: &RelPath, follow: bool) -> Result<Place, OverlayError> {
+        self.resolve(&Host, &folder.absolute(), follow).map_err(|stop| OverlayError::stopped("find", folder, stop))
+    }
+
+    /// Where a package's folder is. That of a tree is known, as long as there are only folders above it.
+    fn own_path(&mut self, folder: &RelPath, follow: bool) -> Result<RelPath, OverlayError> {
+        let node = |path: &RelPath| self.entries.get(path).map(|entry| &entry.node);
+        let mut above = std::iter::successors(folder.parent(), RelPath::parent);
+        if matches!(node(folder), Some(Node::Tree(_)))
+            && above.all(|path| matches!(node(&path), None | Some(Node::Folder { .. })))
+        {
+            return Ok(folder.clone());
+        }
+        Ok(self.own_folder(folder, follow)?.path)
     }
 
     fn cover(&mut self, folder: &RelPath, node: Node) {
@@ -195,8 +207,7 @@ impl Overlay {
     /// # Errors
     /// The target cannot be looked at.
     pub fn begin<'a>(&'a mut self, context: HookContext<'a>) -> Result<Session<'a>, OverlayError> {
-        let failed = |stop| OverlayError::stopped("find", &context.folder, stop);
-        let own = self.resolve(&Host, &context.folder.absolute(), true).map_err(failed)?.path;
+        let own = self.own_path(&context.folder, true)?;
         let data = own.child(DATA).map_err(|error| broken("find", &own, error.rule))?;
         let files = context.readable.iter().filter_map(|path| {
             let path = path.strip_prefix(&context.folder).unwrap_or_else(|| path.clone());
@@ -360,7 +371,7 @@ impl Overlay {
 
     /// What hooks changed in the placed tree at `folder`, below the target's root, parents first.
     pub fn tree_effects(&mut self, folder: &RelPath) -> Result<Vec<Effect>, OverlayError> {
-        let folder = self.own_folder(folder)?.path;
+        let folder = self.own_path(folder, false)?;
         Ok(self.below(&folder).map(|(path, entry)| self.effect(path, Some(entry))).collect())
     }
 
@@ -371,7 +382,7 @@ impl Overlay {
     /// The tree cannot be changed; it is then of no use any more.
     pub fn fold_into_tree(&mut self, folder: &RelPath) -> Result<Vec<Effect>, OverlayError> {
         let effects = self.tree_effects(folder)?;
-        let folder = self.own_folder(folder)?.path;
+        let folder = self.own_path(folder, false)?;
         let Some(Node::Tree(tree)) = self.entries.get(&folder).map(|entry| entry.node.clone()) else {
             return Err(broken("fold into", &folder, "no tree is placed there"));
         };
