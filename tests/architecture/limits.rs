@@ -323,6 +323,7 @@ const NOT_MET: [(&str, &str, &str); 15] = [
         "PIECE",
         "the size of a buffer; n26_n27_readers_that_stand_still holds what that is for",
     ),
+    ("plugins/lan/src/limits.rs", "AT_ONCE", "how much a call may do, whoever asks; who asks for more calls again"),
     (
         "plugins/lan/src/limits.rs",
         "QUESTION_BUFFER",

@@ -91,8 +91,11 @@ pub const DECENT_PACE: u64 = 32 << 10;
 pub const GOOD_PACE: u64 = 1 << 20;
 /// ... over this time.
 pub const PACE_TIME: Duration = Duration::from_secs(1);
-/// Bytes that are read from a file at a time. A transfer holds two such pieces at most, all together 32 MiB (N26).
+/// Bytes that are read at a time from a file that is not in memory. A transfer holds one such piece at most, all together
+/// 16 MiB (N26).
 pub const PIECE: usize = 64 << 10;
+/// Bytes that the kernel is asked to send at a time from a file that is: meanwhile everybody else waits.
+pub const AT_ONCE: usize = 256 << 10;
 /// Connections for which the kernel holds as much of a reply as their way needs; it is some megabytes at most (N26).
 pub const WIDE_CONNECTIONS: usize = 8;
 /// Where there are more: bytes of a reply that the kernel is asked to hold at most; it takes that for half of what they

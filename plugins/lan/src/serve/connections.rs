@@ -1,10 +1,11 @@
 //! Connections: each is taken, gets a place if there is one for it, and is served until it ends.
 //!
 //! `guests` says who has a place and who makes room, `line` is one connection and for how long it may do nothing,
-//! `queue` what the kernel still holds of it.
+//! `pipe` how it is read and written, `queue` what the kernel still holds of it.
 
 mod guests;
 mod line;
+mod pipe;
 mod queue;
 
 use std::convert::Infallible;
@@ -25,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 use self::guests::{Guest, Guests};
-use self::line::Pipe;
+use self::pipe::Pipe;
 use super::{Listeners, Shared, count, replies};
 use crate::limits::{MAX_HEAD, MAX_HEADERS, READER_WINDOW, READERS, REST};
 use crate::networks::plain;
@@ -95,7 +96,7 @@ async fn serve(shared: Arc<Shared>, guest: Guest, window: Duration) {
     let line = guest.line();
     let service = service_fn(|request| {
         line.has_asked();
-        ready(Ok::<_, Infallible>(replies::reply(&shared, line.unsent(), &request)))
+        ready(Ok::<_, Infallible>(replies::reply(&shared, line.outgoing(), &request)))
     });
     let mut builder = http1::Builder::new();
     builder

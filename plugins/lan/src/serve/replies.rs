@@ -4,17 +4,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use packets_plugin_api::ident::Digest;
 
-use super::file::Part;
+use super::file::{Outgoing, Part, Piece};
 use super::{Shared, count};
 use crate::wire::is_name;
 
@@ -27,10 +25,10 @@ pub(super) enum Payload {
 }
 
 impl Body for Payload {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Piece>>>> {
         match self.get_mut() {
             Self::Nothing(_) => Poll::Ready(None),
             Self::Part(part) => Pin::new(part).poll_frame(context),
@@ -53,7 +51,7 @@ impl Body for Payload {
 }
 
 /// The reply to a request. A body that came with it is not read (N30).
-pub(super) fn reply(shared: &Arc<Shared>, unsent: &Arc<AtomicU64>, request: &Request<Incoming>) -> Response<Payload> {
+pub(super) fn reply(shared: &Arc<Shared>, outgoing: &Arc<Outgoing>, request: &Request<Incoming>) -> Response<Payload> {
     let is_head = request.method() == Method::HEAD;
     if !is_head && request.method() != Method::GET {
         let mut refused = error(StatusCode::METHOD_NOT_ALLOWED);
@@ -83,7 +81,7 @@ pub(super) fn reply(shared: &Arc<Shared>, unsent: &Arc<AtomicU64>, request: &Req
         Payload::Nothing(length)
     } else {
         count(&shared.counters.files, 1);
-        Payload::Part(Part::new(file, first, length, shared.clone(), unsent.clone()))
+        Payload::Part(Part::new(file, first, length, shared.clone(), outgoing.clone()))
     };
     let mut response = Response::new(payload);
     let headers = response.headers_mut();

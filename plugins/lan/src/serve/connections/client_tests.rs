@@ -48,20 +48,6 @@ fn shared(size: u64) -> Arc<Shared> {
     })
 }
 
-#[test]
-fn a_file_in_memory_needs_no_other_thread() {
-    let Ok(mut file) = tempfile::tempfile_in("/dev/shm") else { return };
-    file.write_all(b"bytes").unwrap();
-    let (shared, unsent) = (shared(0), Arc::default());
-    let mut part = super::super::file::Part::new(file, 1, 3, shared, unsent);
-    // Outside of a runtime there is no such thread.
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let Poll::Ready(Some(Ok(frame))) = http_body::Body::poll_frame(std::pin::Pin::new(&mut part), &mut context) else {
-        panic!("it waits");
-    };
-    assert_eq!(frame.into_data().unwrap(), "yte");
-}
-
 /// Does something with the server of a small file, which is at this address.
 fn with_server(act: impl FnOnce(SocketAddr)) {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();

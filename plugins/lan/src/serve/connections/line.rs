@@ -1,17 +1,16 @@
 //! One connection: what it is doing, and for how long it may do nothing.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::super::file::Outgoing;
 use super::queue;
 use crate::limits::{DECENT_PACE, GOOD_PACE, HEAD_TIME, PACE_TIME, SEND_BUFFER, SLOWEST_READER};
 
@@ -24,8 +23,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Line {
     stream: TcpStream,
-    /// How many bodies are not at their end.
-    unsent: Arc<AtomicU64>,
+    /// What it is to be given.
+    outgoing: Arc<Outgoing>,
     /// Bytes that the kernel took.
     written: AtomicU64,
     /// Whether it has no room for more.
@@ -65,7 +64,7 @@ impl Line {
         let _ = stream.set_nodelay(true);
         Self {
             stream,
-            unsent: Arc::default(),
+            outgoing: Arc::default(),
             written: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -75,8 +74,12 @@ impl Line {
         }
     }
 
-    pub(super) fn unsent(&self) -> &Arc<AtomicU64> {
-        &self.unsent
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub(super) fn outgoing(&self) -> &Arc<Outgoing> {
+        &self.outgoing
     }
 
     /// A whole head came.
@@ -92,7 +95,7 @@ impl Line {
 
     /// Whether something was asked for that has not arrived.
     fn is_sending(&self) -> bool {
-        let is_here = self.unsent.load(Ordering::Relaxed) > 0 || self.is_full.load(Ordering::Relaxed);
+        let is_here = !self.outgoing.is_empty() || self.is_full.load(Ordering::Relaxed);
         is_here || queue::length(&self.stream) > 0
     }
 
@@ -160,7 +163,12 @@ impl Line {
         }
     }
 
-    fn wrote(&self, outcome: io::Result<usize>, length: usize) -> Poll<io::Result<usize>> {
+    /// The kernel has no room for more.
+    pub(super) fn has_no_room(&self) {
+        self.is_full.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self, outcome: io::Result<usize>, length: usize) -> Poll<io::Result<usize>> {
         if let Ok(written) = &outcome {
             self.written.fetch_add(*written as u64, Ordering::Relaxed);
             self.is_full.store(*written < length, Ordering::Relaxed);
@@ -216,69 +224,6 @@ fn pace((since, before): (Instant, u64), now: Instant, taken: u64) -> u64 {
     let passed = now.duration_since(since).as_millis().max(1);
     let bytes = u128::from(taken.saturating_sub(before));
     u64::try_from(bytes * 1000 / passed).unwrap_or(u64::MAX)
-}
-
-/// The connection as the HTTP server reads and writes it.
-pub(super) struct Pipe(Arc<Line>);
-
-impl Pipe {
-    pub(super) fn new(line: Arc<Line>) -> Self {
-        Self(line)
-    }
-}
-
-/// A try that is not in vain, once the connection is ready.
-fn tried(outcome: io::Result<usize>) -> Option<io::Result<usize>> {
-    let is_in_vain = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-    (!is_in_vain).then_some(outcome)
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.stream.poll_read_ready(context))?;
-            if let Some(came) = tried(self.0.stream.try_read(into.initialize_unfilled())) {
-                return Poll::Ready(came.map(|length| into.advance(length)));
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = parts.iter().map(|part| part.len()).sum();
-        loop {
-            let Poll::Ready(is_ready) = self.0.stream.poll_write_ready(context) else {
-                self.0.is_full.store(true, Ordering::Relaxed);
-                return Poll::Pending;
-            };
-            is_ready?;
-            if let Some(written) = tried(self.0.stream.try_write_vectored(parts)) {
-                return self.0.wrote(written, length);
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// Nothing is held back here.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Write))
-    }
 }
 
 #[cfg(test)]
