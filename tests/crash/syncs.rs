@@ -71,13 +71,18 @@ fn large_file() -> Scene {
     })
 }
 
+/// Whether several threads unpack here, and it can be seen.
+fn is_written_behind() -> bool {
+    can_trace() && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+}
+
 fn is_sync_of_it(call: &Call) -> bool {
     call.kind == Kind::Syncs && call.on.ends_with("/data/large")
 }
 
 #[test]
 fn a_large_file_reaches_the_disk_while_it_is_unpacked() {
-    if !can_trace() || std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+    if !is_written_behind() {
         return skip("no program's calls can be counted on this machine, or it has one processor");
     }
     let calls = calls_of(&large_file(), |call| call.on.ends_with("/data/large") && call.kind != Kind::Looks);
@@ -87,7 +92,7 @@ fn a_large_file_reaches_the_disk_while_it_is_unpacked() {
 
 #[test]
 fn c12_what_the_disk_says_of_it_then_is_heard() {
-    if !can_trace() || std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+    if !is_written_behind() {
         return skip("no program's calls can be counted on this machine, or it has one processor");
     }
     let scene = large_file();

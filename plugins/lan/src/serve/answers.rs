@@ -86,16 +86,13 @@ fn is_near(networks: &[Network], address: &SocketAddr) -> bool {
 mod tests {
     use std::fs::File;
     use std::net::Ipv4Addr;
-    use std::sync::{Arc, Mutex, RwLock};
 
     use packets_plugin_api::ident::Digest;
-    use packets_plugin_api::share::{Offers, Ports};
+    use packets_plugin_api::share::Offers;
 
-    use super::super::Counters;
     use super::*;
     use crate::limits::{ALL_ANSWERS_A_SECOND, BURST};
     use crate::networks::Range;
-    use crate::wire::v2::Machine;
 
     /// Has everything, as far as it is only asked.
     #[derive(Debug)]
@@ -117,15 +114,7 @@ mod tests {
 
     fn shared() -> Shared {
         let network = Network { interface: "eth0".to_owned(), range: Range::V4(Ipv4Addr::new(10, 0, 0, 0), 24) };
-        Shared {
-            ports: Ports { questions: 1333, files: 9123 },
-            machine: Machine::default(),
-            offers: Arc::new(Everything),
-            networks: RwLock::new(vec![network]),
-            peers: Mutex::default(),
-            counters: Counters::default(),
-            is_over: false.into(),
-        }
+        Shared::of(Everything, vec![network])
     }
 
     #[test]

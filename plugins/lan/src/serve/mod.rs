@@ -81,6 +81,22 @@ fn count(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
 }
 
+#[cfg(test)]
+impl Shared {
+    /// Of a server that offers this, for tests of its parts.
+    fn of(offers: impl Offers + 'static, networks: Vec<Network>) -> Self {
+        Self {
+            ports: Ports { questions: 1333, files: 9123 },
+            machine: Machine::default(),
+            offers: Arc::new(offers),
+            networks: RwLock::new(networks),
+            peers: Mutex::default(),
+            counters: Counters::default(),
+            is_over: false.into(),
+        }
+    }
+}
+
 impl Shared {
     fn networks(&self) -> Vec<Network> {
         self.networks.read().unwrap_or_else(PoisonError::into_inner).clone()

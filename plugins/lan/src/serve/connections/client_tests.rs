@@ -3,18 +3,14 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::Instant;
 
 use packets_plugin_api::ident::Digest;
-use packets_plugin_api::share::{Offers, Ports};
+use packets_plugin_api::share::Offers;
 
-use super::super::Counters;
 use super::*;
 use crate::limits::HEAD_TIME;
-use crate::wire::v2::Machine;
 
 /// One file, which is all zeros.
 #[derive(Debug)]
@@ -37,15 +33,7 @@ impl Offers for OneFile {
 fn shared(size: u64) -> Arc<Shared> {
     let file = tempfile::tempfile().unwrap();
     file.set_len(size).unwrap();
-    Arc::new(Shared {
-        ports: Ports { questions: 1333, files: 9123 },
-        machine: Machine::default(),
-        offers: Arc::new(OneFile(file)),
-        networks: RwLock::default(),
-        peers: Mutex::default(),
-        counters: Counters::default(),
-        is_over: AtomicBool::new(false),
-    })
+    Arc::new(Shared::of(OneFile(file), Vec::new()))
 }
 
 /// Does something with the server of a small file, which is at this address.

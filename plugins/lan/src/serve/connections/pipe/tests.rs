@@ -6,8 +6,6 @@ use std::future::ready;
 use std::io::{Read as _, Seek, Write};
 use std::net;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, RwLock};
 use std::task::Waker;
 use std::thread;
 use std::time::Duration;
@@ -18,19 +16,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use packets_plugin_api::ident::Digest;
-use packets_plugin_api::share::{Offers, Ports};
+use packets_plugin_api::share::Offers;
 use rustix::fs::{Advice, fadvise};
 use tokio::net::TcpListener;
 
 use super::super::super::file::{Outgoing, Part};
-use super::super::super::{Counters, Shared, replies};
+use super::super::super::{Shared, replies};
 use super::super::runtime;
 use super::*;
-use crate::wire::v2::Machine;
 
-/// Files, by the first byte of the digest.
+/// Files and the sizes that are said of them, by the first byte of the digest.
 #[derive(Debug)]
-struct Files(Vec<File>);
+struct Files(Vec<(File, u64)>);
 
 impl Offers for Files {
     fn named(&self, _: &str) -> Option<Digest> {
@@ -42,22 +39,17 @@ impl Offers for Files {
     }
 
     fn open(&self, digest: &Digest) -> Option<(File, u64)> {
-        let file = self.0.get(usize::from(digest.as_bytes()[0]))?.try_clone().unwrap();
-        let size = file.metadata().unwrap().len();
-        Some((file, size))
+        let (file, size) = self.0.get(usize::from(digest.as_bytes()[0]))?;
+        Some((file.try_clone().unwrap(), *size))
     }
 }
 
 fn shared(files: Vec<File>) -> Arc<Shared> {
-    Arc::new(Shared {
-        ports: Ports { questions: 1333, files: 9123 },
-        machine: Machine::default(),
-        offers: Arc::new(Files(files)),
-        networks: RwLock::default(),
-        peers: Mutex::default(),
-        counters: Counters::default(),
-        is_over: AtomicBool::new(false),
-    })
+    let sized = |file: File| {
+        let size = file.metadata().unwrap().len();
+        (file, size)
+    };
+    Arc::new(Shared::of(Files(files.into_iter().map(sized).collect()), Vec::new()))
 }
 
 fn bytes(number: u32, size: u32) -> Vec<u8> {
@@ -177,32 +169,9 @@ fn a_file_that_became_shorter_is_an_error() {
             thread::spawn(move || cut.set_len(500_000).unwrap()).join().unwrap();
             pipe
         };
-        // Opened by its size at first.
-        let whole = shared.offers.open(&Digest::from_bytes([0; 32])).unwrap();
-        assert_eq!(whole.1, 1_000_000);
-        let (came, is_well) = served(&shared_of(whole), &request(0, "Connection: close\r\n"), cut);
+        let (came, is_well) = served(&shared, &request(0, "Connection: close\r\n"), cut);
         assert!(!is_well && came.len() < 600_000, "{} bytes", came.len());
     }
-}
-
-/// A file that is said to have this size.
-fn shared_of((file, size): (File, u64)) -> Arc<Shared> {
-    #[derive(Debug)]
-    struct Said(File, u64);
-    impl Offers for Said {
-        fn named(&self, _: &str) -> Option<Digest> {
-            None
-        }
-        fn has(&self, _: &Digest) -> bool {
-            true
-        }
-        fn open(&self, _: &Digest) -> Option<(File, u64)> {
-            Some((self.0.try_clone().unwrap(), self.1))
-        }
-    }
-    let mut shared = shared(Vec::new());
-    Arc::get_mut(&mut shared).unwrap().offers = Arc::new(Said(file, size));
-    shared
 }
 
 /// As if parts could not be written without being copied together.
