@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
@@ -21,24 +22,36 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct RememberedFile {
-    folder: Folder,
+    folder: LazyLock<Option<Folder>, Enter>,
     name: &'static str,
     is_kept: bool,
 }
 
+/// Enters the folder, where there is one.
+type Enter = Box<dyn FnOnce() -> Option<Folder> + Send>;
+
 impl RememberedFile {
-    /// The file of this name; `is_kept` is whether it may be written.
-    pub(crate) fn new(folder: Folder, name: &'static str, is_kept: bool) -> Self {
-        Self { folder, name, is_kept }
+    /// The file of this name in a folder that is entered when it is looked at; `is_kept` is whether it may be written.
+    pub(crate) fn new(
+        enter: impl FnOnce() -> Option<Folder> + Send + 'static,
+        name: &'static str,
+        is_kept: bool,
+    ) -> Self {
+        Self { folder: LazyLock::new(Box::new(enter)), name, is_kept }
+    }
+
+    fn folder(&self) -> io::Result<&Folder> {
+        self.folder.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Wholly old or wholly new, but not synced: it is not worth the wait.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let temporary = format!(".{}.{}", self.name, random_name()?);
-        let written = self.folder.create(&temporary, 0o644).and_then(|mut file| file.write_all(bytes));
-        let renamed = written.and_then(|()| self.folder.rename(&temporary, &self.folder, self.name, Rename::Replace));
+        let folder = self.folder()?;
+        let written = folder.create(&temporary, 0o644).and_then(|mut file| file.write_all(bytes));
+        let renamed = written.and_then(|()| folder.rename(&temporary, folder, self.name, Rename::Replace));
         if renamed.is_err() {
-            let _ = self.folder.remove_file(&temporary);
+            let _ = folder.remove_file(&temporary);
         }
         renamed
     }
@@ -49,8 +62,9 @@ impl RememberedFile {
     /// only its owner can open: with the file itself, whoever may read it could hold everybody up.
     fn lock(&self) -> Option<File> {
         let name = format!("{}.lock", self.name);
-        let file = match self.folder.create(&name, 0o600) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.folder.update(&name).ok()?,
+        let folder = self.folder().ok()?;
+        let file = match folder.create(&name, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => folder.update(&name).ok()?,
             created => created.ok()?,
         };
         let is_ours = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
@@ -68,7 +82,7 @@ impl Memory for RememberedFile {
     fn load(&self) -> Option<Vec<u8>> {
         // Mostly all of it comes at once.
         let mut bytes = Vec::with_capacity(4096);
-        self.folder.read(self.name).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+        self.folder().ok()?.read(self.name).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 
@@ -90,8 +104,14 @@ impl Memory for RememberedFile {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
+
+    fn in_folder(path: &Path, is_kept: bool) -> RememberedFile {
+        let path = path.to_owned();
+        RememberedFile::new(move || Folder::open_ambient(&path).ok(), "x.json", is_kept)
+    }
 
     #[test]
     fn what_several_add_at_once_is_all_there() {
@@ -99,7 +119,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 // Each with a handle of its own, as processes have.
-                let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+                let memory = in_folder(home.path(), true);
                 scope.spawn(move || {
                     let mut added = 0;
                     // Who does not get it in time on a busy machine keeps nothing.
@@ -112,7 +132,7 @@ mod tests {
                 });
             }
         });
-        let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+        let memory = in_folder(home.path(), true);
         assert_eq!(memory.load().unwrap().len(), 100);
         let mut names = Folder::open_ambient(home.path()).unwrap().list().unwrap();
         names.sort();
@@ -124,7 +144,7 @@ mod tests {
     #[test]
     fn one_who_holds_it_for_ever_is_not_waited_for_long() {
         let home = tempfile::tempdir().unwrap();
-        let memory = RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", true);
+        let memory = in_folder(home.path(), true);
         memory.update(&mut |_| Some(b"one".to_vec()));
         let _held = memory.lock().unwrap();
         let begun = std::time::Instant::now();
@@ -136,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_and_a_reader_keeps_nothing() {
         let home = tempfile::tempdir().unwrap();
-        let memory = |is_kept| RememberedFile::new(Folder::open_ambient(home.path()).unwrap(), "x.json", is_kept);
+        let memory = |is_kept| in_folder(home.path(), is_kept);
         assert_eq!(memory(true).load(), None);
         memory(true).keep(b"one");
         memory(false).keep(b"two");

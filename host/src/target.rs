@@ -48,6 +48,12 @@ impl Target {
         Ok(Self { root: opened.context(named)?, path, relocated: root.is_some() })
     }
 
+    /// The same one once more.
+    pub fn again(&self) -> Result<Self> {
+        let named = || format!("cannot open the root {}", self.path.display());
+        Ok(Self { root: self.root.again().context(named)?, path: self.path.clone(), relocated: self.relocated })
+    }
+
     /// The handle of its root.
     pub fn root(&self) -> &Folder {
         &self.root

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use packets_tests::peer::says_yes;
-use packets_tests::{Lan, Reply, Server};
+use packets_tests::{Lan, Reply, Server, on_path, skip};
 
 use super::*;
 
@@ -64,6 +64,38 @@ fn nobody_there_costs_nothing_after_a_while() {
     asker.run(&["install", "thing"]).ok();
     let after = (memory(), fs::metadata(asker.at("var/lib/packets/lan.json")).unwrap().modified().unwrap());
     assert_eq!(before, after, "and there is nothing more to note");
+}
+
+#[test]
+fn the_mirror_s_client_begins_before_the_lan_is_looked_at_and_what_is_cached_needs_neither() {
+    let Some(strace) = on_path("strace") else { return skip("needs strace") };
+    let Some(lan) = Lan::of(1) else { return };
+    lan.settles();
+    let mirror = lan.on(1, Server::start);
+    let published = Published::new(1000, &mirror.url(""));
+    mirror.set(&format!("/{}", published.name), Reply::Bytes(published.bytes.clone()));
+    let mut asker = host(&lan, 1, &published.index());
+    for _ in 0..8 {
+        asker.run(&["install", "thing"]).ok();
+        asker.run(&["remove", "thing"]).ok();
+        asker.run(&["cache", "clean", "--packages"]).ok();
+    }
+    let into = asker.at("calls");
+    let by = [strace.to_str().unwrap(), "-f", "-qq", "-e", "trace=clone,clone3,openat", "-o", into.to_str().unwrap()];
+    asker.run_by([lan.words(1), by.map(str::to_owned).to_vec()].concat());
+    let calls = |words: &[&str]| {
+        asker.run(words).ok();
+        fs::read_to_string(&into).unwrap()
+    };
+    let fetching = calls(&["install", "thing"]);
+    let (before, after) = fetching.split_once("/net/route").unwrap_or_else(|| panic!("{fetching}"));
+    assert!(before.contains("lan.json") && !after.contains("lan.json"), "{fetching}");
+    let threads = |text: &str| text.matches("CLONE_THREAD").count();
+    assert_eq!(threads(after), 0, "none begins for the LAN, and the mirror's has begun: {fetching}");
+    calls(&["remove", "thing"]);
+    let cached = calls(&["install", "thing"]);
+    assert!(!cached.contains("lan.json") && !cached.contains("/net/"), "{cached}");
+    assert_eq!(threads(&cached), threads(before) - 1, "the mirror's is not needed either: {cached}");
 }
 
 /// A peer that answers every question of version 2 with yes, and then does this with the connection.

@@ -172,11 +172,16 @@ impl<'a> Fetcher<'a> {
         Self { limits, ..self }
     }
 
-    /// Tells the sources what is going to be fetched, as far as the cache has not got it.
+    /// Tells the sources what is going to be fetched, as far as the cache has not got it; nothing, where it has all. The
+    /// near ones come last: what they do falls into the time that the others need to begin.
     pub fn prepare(&self, wants: &[Wanted]) {
         let is_missing = |want: &&Wanted| self.cache.as_ref().is_none_or(|cache| !cache.has(&want.digest));
         let missing: Vec<Wanted> = wants.iter().filter(is_missing).cloned().collect();
-        self.sources.iter().for_each(|source| source.prepare(&missing));
+        if missing.is_empty() {
+            return;
+        }
+        let (near, far): (Vec<_>, Vec<_>) = self.sources.iter().partition(|source| source.is_near());
+        far.into_iter().chain(near).for_each(|source| source.prepare(&missing));
     }
 
     /// The package file, from the cache or the first place that gives the right bytes.

@@ -329,16 +329,15 @@ impl Context {
         RelPath::from_absolute(&format!("/{}", program.strip_prefix(root).ok()?.to_str()?)).ok()
     }
 
-    /// What a source may remember; only a run that changes something writes it down.
-    fn memory(&self, mode: Mode) -> Result<Option<Arc<dyn Memory>>> {
-        let folder = match mode {
-            Mode::Read => self.state_to_read()?,
-            Mode::Write { .. } => Some(self.state()?),
+    /// What a source may remember; only a run that changes something writes it down. Its folder is entered when it is
+    /// looked at, for most commands fetch nothing.
+    fn memory(&self, mode: Mode) -> Result<Arc<dyn Memory>> {
+        let (target, folder) = (self.target.again()?, STATE_FOLDER.parse()?);
+        let enter = move || match mode {
+            Mode::Read => target.enter(&folder).ok()?.map(|place| place.folder),
+            Mode::Write { .. } => Some(target.enter_or_make(&folder, 0o755).ok()?.folder),
         };
-        let memory = |place: Place| -> Arc<dyn Memory> {
-            Arc::new(RememberedFile::new(place.folder, LAN_MEMORY, mode != Mode::Read))
-        };
-        Ok(folder.map(memory))
+        Ok(Arc::new(RememberedFile::new(enter, LAN_MEMORY, mode != Mode::Read)))
     }
 
     /// What shares on the local network.
@@ -390,7 +389,7 @@ impl Context {
         let settings = FetchSettings {
             user_agent: USER_AGENT.to_owned(),
             lan_port: self.config.lan.port,
-            memory: if is_used(LAN) { self.memory(mode)? } else { None },
+            memory: if is_used(LAN) { Some(self.memory(mode)?) } else { None },
         };
         let mut sources: Vec<Arc<dyn FetchSource>> = self
             .registry

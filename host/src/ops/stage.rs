@@ -27,13 +27,17 @@ pub(super) struct Supply<'a> {
 }
 
 impl Supply<'_> {
+    /// Tells those that packages are fetched from what it will be.
+    pub(super) fn prepare(&self, plan: &Plan) {
+        let wants: Vec<Wanted> = plan.installations().iter().filter_map(|one| self.wanted(one)).collect();
+        self.fetcher.prepare(&wants);
+    }
+
     /// All packages of the plan, unpacked in `into`, in the plan's order.
     ///
     /// # Errors
     /// The first package in the plan's order that cannot be had whole and right.
     pub(super) fn stage(&self, plan: &Plan, into: &Folder) -> Result<Vec<Staged>> {
-        let wants: Vec<Wanted> = plan.installations().iter().filter_map(|one| self.wanted(one)).collect();
-        self.fetcher.prepare(&wants);
         match plan.installations() {
             [] => Ok(Vec::new()),
             [one] => Ok(vec![self.fetch(one).and_then(|fetched| self.unpack(one, fetched, into))?]),

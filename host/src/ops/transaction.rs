@@ -85,6 +85,9 @@ impl<'a> Transaction<'a> {
         let about = About { id: id.clone(), command: plan.command(), time };
         let staging = Staging::make(self.context, &about, self.options.dry_run.is_some())?;
         let fetcher = self.context.fetcher(mode(self.options), self.events)?;
+        let supply = Supply { fetcher: &fetcher, loose, base, events: self.events };
+        // Before all else: it takes them a moment to begin.
+        supply.prepare(&plan);
         if self.options.dry_run.is_none() {
             let cost = room::cost(&plan, installed, fetcher.cache());
             self.events.event(&Event::Planned { plan: &plan, cost });
@@ -95,9 +98,7 @@ impl<'a> Transaction<'a> {
         {
             room::check(self.context, &plan, data, fetcher.cache())?;
         }
-        let staged = self.timed("fetch and unpack", || {
-            Supply { fetcher: &fetcher, loose, base, events: self.events }.stage(&plan, &staging.trees)
-        })?;
+        let staged = self.timed("fetch and unpack", || supply.stage(&plan, &staging.trees))?;
         let hooked =
             self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
         let Kind::Real { area, data } = &staging.kind else {

@@ -1,16 +1,17 @@
 //! The HTTP client: what all requests have in common, and whose certificates are trusted.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 
 use crate::Options;
 use crate::limits::{IDLE_CONNECTIONS, MAX_HEADERS};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
     pub(crate) client: Client,
     /// Why no certificate can be checked; then every TLS connection fails.
@@ -53,11 +54,21 @@ fn builder(options: &Options) -> ClientBuilder {
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(options.connect_timeout)
-        // The blocking client counts this anew for the reply's head and for each read of its body.
-        .timeout(options.idle_timeout)
         .pool_max_idle_per_host(IDLE_CONNECTIONS);
     if options.environment_proxies { builder } else { builder.no_proxy() }
 }
+
+/// Nothing came for as long as the source waits.
+#[derive(Debug)]
+pub(crate) struct Silence;
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operation timed out")
+    }
+}
+
+impl StdError for Silence {}
 
 /// The error and all that stands behind it, in one line.
 fn chain(error: &(dyn StdError + 'static)) -> String {

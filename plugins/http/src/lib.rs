@@ -15,6 +15,7 @@ pub mod limits;
 mod location;
 mod part;
 mod reply;
+mod worker;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
@@ -22,12 +23,11 @@ use std::time::{Duration, Instant};
 
 use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
 use packets_plugin_api::registry::{DuplicateName, FetchSettings, Plugin, Registry};
-use reqwest::blocking::Response;
 use reqwest::{Url, header};
 
-use client::Connector;
 use limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_REDIRECTS, REDIRECT_TIME};
 use part::Part;
+use worker::{Failure, Reply, Worker};
 
 /// Registers the source `http`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,14 +67,14 @@ impl Options {
     }
 }
 
-/// The source itself. To make one costs nothing: a client, with its thread, is made when
-/// the first file is opened, and the system's certificates are read (20 ms) when the first
-/// one is opened for which they may be needed.
+/// The source itself. To make one costs nothing: a client, in a thread of its own, begins when it is
+/// known that a file will be fetched, and the system's certificates are read (20 ms) there, when the
+/// first one is for which they may be needed.
 #[derive(Debug)]
 pub struct HttpSource {
     options: Options,
-    plain: OnceLock<Result<Connector, String>>,
-    secure: OnceLock<Result<Connector, String>>,
+    plain: OnceLock<Result<Worker, String>>,
+    secure: OnceLock<Result<Worker, String>>,
 }
 
 impl HttpSource {
@@ -88,45 +88,51 @@ impl HttpSource {
         Self { options, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
-    fn connector(&self, url: &Url) -> Result<&Connector, FetchError> {
+    /// The client for this URL, which may not stand yet.
+    fn worker(&self, url: &Url) -> Result<&Worker, FetchError> {
         // The way to a proxy may be TLS where the URL is not.
-        let made = match url.scheme() == "http" && !(self.options.environment_proxies && client::has_proxies()) {
-            true => self.plain.get_or_init(|| Connector::plain(&self.options)),
-            false => self.secure.get_or_init(|| Connector::secure(&self.options)),
+        let begun = match url.scheme() == "http" && !(self.options.environment_proxies && client::has_proxies()) {
+            true => self.plain.get_or_init(|| Worker::begin(&self.options, false)),
+            false => self.secure.get_or_init(|| Worker::begin(&self.options, true)),
         };
-        made.as_ref().map_err(|problem| {
-            FetchError::new(FetchErrorKind::Unreachable, "cannot set up the HTTP client").because(problem.as_str())
-        })
+        begun.as_ref().map_err(|problem| no_client(problem))
     }
 
     /// One request, answered by a reply of any status.
-    fn request(&self, url: &Url, condition: &Condition<'_>) -> Result<Response, FetchError> {
-        let connector = self.connector(url)?;
-        let mut request = connector.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
+    fn request(&self, url: &Url, condition: &Condition<'_>) -> Result<Reply, FetchError> {
+        let mut headers = vec![(header::ACCEPT_ENCODING, "identity".to_owned())];
         match condition {
             Condition::From(part, version) => {
-                if let Some(range) = part.header() {
-                    request = request.header(header::RANGE, range);
-                }
-                if let Some(version) = version.filter(|_| part.is_part()) {
-                    request = request.header(header::IF_RANGE, version);
-                }
+                headers.extend(part.header().map(|range| (header::RANGE, range)));
+                let version = version.filter(|_| part.is_part());
+                headers.extend(version.map(|version| (header::IF_RANGE, version.to_owned())));
             }
-            Condition::Unless(None) => {}
-            Condition::Unless(Some(version)) => request = request.header(header::IF_NONE_MATCH, *version),
+            Condition::Unless(version) => {
+                headers.extend(version.map(|version| (header::IF_NONE_MATCH, version.to_owned())));
+            }
         }
-        request.send().map_err(|error| {
-            let refused = client::is_tls(&error);
-            let is_final = refused || client::is_too_large(&error);
-            let kind = if is_final { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
-            let message = format!("cannot reach {}", location::shown(url));
-            match &connector.without_roots {
-                Some(problem) if refused => FetchError::new(kind, message).because(problem.as_str()),
-                // The URL stands in the message, without its password.
-                _ => FetchError::new(kind, message).because(error.without_url()),
+        self.worker(url)?.get((url.clone(), headers)).map_err(|failure| {
+            let named = |kind| FetchError::new(kind, format!("cannot reach {}", location::shown(url)));
+            match failure {
+                Failure::Setup(problem) => no_client(&problem),
+                Failure::Silence => named(FetchErrorKind::Unreachable).because(client::Silence),
+                Failure::Request(error, without_roots) => {
+                    let refused = client::is_tls(&error);
+                    let is_final = refused || client::is_too_large(&error);
+                    let kind = if is_final { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
+                    match without_roots {
+                        Some(problem) if refused => named(kind).because(problem),
+                        // The URL stands in the message, without its password.
+                        _ => named(kind).because(error.without_url()),
+                    }
+                }
             }
         })
     }
+}
+
+fn no_client(problem: &str) -> FetchError {
+    FetchError::new(FetchErrorKind::Unreachable, "cannot set up the HTTP client").because(problem)
 }
 
 /// What is asked of a place.
@@ -139,7 +145,7 @@ enum Condition<'a> {
 
 impl HttpSource {
     /// The reply that is no redirect.
-    fn ask(&self, from: &Candidate, condition: &Condition<'_>) -> Result<(Response, Url), FetchError> {
+    fn ask(&self, from: &Candidate, condition: &Condition<'_>) -> Result<(Reply, Url), FetchError> {
         let mut url =
             location::parse(&from.location).map_err(|problem| FetchError::new(FetchErrorKind::BadLocation, problem))?;
         let started = Instant::now();
@@ -194,6 +200,15 @@ impl FetchSource for HttpSource {
         true
     }
 
+    /// Lets the client begin while others have something to do: until it stands nothing can be asked.
+    fn prepare(&self, wants: &[Artifact]) {
+        let mut mirrors = wants.iter().flat_map(|want| &want.mirrors);
+        if let Some(url) = mirrors.find_map(|mirror| location::parse(mirror).ok()) {
+            // Who opens a file tells what is wrong with it.
+            let _ = self.worker(&url);
+        }
+    }
+
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
         self.open_at(from, Part { offset, length: None })
     }
@@ -212,5 +227,26 @@ impl FetchSource for HttpSource {
         // There are places that know no conditions.
         let is_known = version.is_some() && opened.version.as_deref() == version;
         Ok((!is_known).then_some(opened))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use packets_plugin_api::conformance::fetch::artifact;
+
+    use super::*;
+
+    #[test]
+    fn the_client_that_will_be_needed_begins_before_a_file_is_opened() {
+        let settings = FetchSettings { user_agent: "test".to_owned(), lan_port: 1333, memory: None };
+        let begun = |mirrors: &[&str]| {
+            let options = Options { environment_proxies: false, ..Options::new(&settings) };
+            let source = HttpSource::with_options(options);
+            source.prepare(&[artifact(mirrors)]);
+            [source.plain.get().is_some(), source.secure.get().is_some()]
+        };
+        assert_eq!(begun(&["/srv/a", "ftp://mirror.example/a"]), [false, false], "nobody will be asked");
+        assert_eq!(begun(&["/srv/a", "http://mirror.example/a"]), [true, false], "no certificates are read");
+        assert_eq!(begun(&["https://mirror.example/a", "http://mirror.example/a"]), [false, true]);
     }
 }

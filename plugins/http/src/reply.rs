@@ -7,20 +7,20 @@ use std::time::{Duration, SystemTime};
 
 use packets_plugin_api::fetch::{FetchError, FetchErrorKind, Opened};
 use packets_plugin_api::ident::escape;
-use reqwest::blocking::Response;
 use reqwest::header::{self, HeaderName};
 use reqwest::{StatusCode, Url};
 
 use crate::limits::MAX_VERSION;
 use crate::location;
 use crate::part::Part;
+use crate::worker::Reply;
 
 fn protocol(url: &Url, problem: &str) -> FetchError {
     FetchError::new(FetchErrorKind::Protocol, format!("{} {problem}", location::shown(url)))
 }
 
 /// Where the reply sends us, if it is a redirect.
-pub(crate) fn redirect(response: &Response, url: &Url) -> Result<Option<Url>, FetchError> {
+pub(crate) fn redirect(response: &Reply, url: &Url) -> Result<Option<Url>, FetchError> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -34,7 +34,7 @@ pub(crate) fn redirect(response: &Response, url: &Url) -> Result<Option<Url>, Fe
 }
 
 /// The bytes of a reply that is no redirect, when they are what was asked for.
-pub(crate) fn open(response: Response, url: &Url, part: Part, version: Option<&str>) -> Result<Opened, FetchError> {
+pub(crate) fn open(response: Reply, url: &Url, part: Part, version: Option<&str>) -> Result<Opened, FetchError> {
     check_status(&response, url, part)?;
     only(&response, header::CONTENT_ENCODING, "identity", url)?;
     only(&response, header::TRANSFER_ENCODING, "chunked", url)?;
@@ -51,7 +51,7 @@ pub(crate) fn open(response: Response, url: &Url, part: Part, version: Option<&s
 }
 
 /// Whether the place still has the version that it was asked about (RFC 9110, section 15.4.5).
-pub(crate) fn is_unchanged(response: &Response) -> bool {
+pub(crate) fn is_unchanged(response: &Reply) -> bool {
     response.status().as_u16() == 304
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn is_unchanged(response: &Response) -> bool {
 const COARSE: Duration = Duration::from_secs(2);
 
 /// Whether the reply was made when its file had not been changed for a while, as far as it says so.
-fn is_settled(response: &Response) -> bool {
+fn is_settled(response: &Reply) -> bool {
     let time = |name: HeaderName| httpdate::parse_http_date(response.headers().get(name)?.to_str().ok()?).ok();
     match (time(header::DATE), time(header::LAST_MODIFIED)) {
         (Some(made), Some(changed)) => made.duration_since(changed).is_ok_and(|age| age >= COARSE),
@@ -70,7 +70,7 @@ fn is_settled(response: &Response) -> bool {
 }
 
 /// The entity tag, where it stands for the very bytes: a weak one does not (RFC 9110, section 8.8.1).
-fn version_of(response: &Response) -> Option<String> {
+fn version_of(response: &Reply) -> Option<String> {
     if !is_settled(response) {
         return None;
     }
@@ -89,7 +89,7 @@ fn no_such_range(url: &Url, offset: u64) -> FetchError {
     FetchError::new(FetchErrorKind::NoSuchRange, format!("{} cannot go on from byte {offset}", location::shown(url)))
 }
 
-fn check_status(response: &Response, url: &Url, part: Part) -> Result<(), FetchError> {
+fn check_status(response: &Reply, url: &Url, part: Part) -> Result<(), FetchError> {
     let (status, offset) = (response.status(), part.offset);
     let kind = match status.as_u16() {
         200 if offset == 0 => return Ok(()),
@@ -123,7 +123,7 @@ fn wait_of(text: &str) -> Option<Duration> {
 
 /// All values of a header must be this word, or the header absent: what is
 /// encoded is not decoded here, and its size would say nothing (N16).
-fn only(response: &Response, name: HeaderName, word: &str, url: &Url) -> Result<(), FetchError> {
+fn only(response: &Reply, name: HeaderName, word: &str, url: &Url) -> Result<(), FetchError> {
     for value in response.headers().get_all(&name) {
         let text = String::from_utf8_lossy(value.as_bytes());
         if !text.trim().eq_ignore_ascii_case(word) {
@@ -135,7 +135,7 @@ fn only(response: &Response, name: HeaderName, word: &str, url: &Url) -> Result<
 }
 
 /// The size of a part that is the one that was asked for, or goes on to the end of the file (N18).
-fn check_range(response: &Response, url: &Url, part: Part, length: Option<u64>) -> Result<u64, FetchError> {
+fn check_range(response: &Reply, url: &Url, part: Part, length: Option<u64>) -> Result<u64, FetchError> {
     let mut values = response.headers().get_all(header::CONTENT_RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(protocol(url, "answered with a part and does not say which"));
@@ -152,7 +152,7 @@ fn check_range(response: &Response, url: &Url, part: Part, length: Option<u64>) 
 
 /// The body, which must not end before its announced size.
 struct Body {
-    response: Response,
+    response: Reply,
     left: Option<u64>,
     place: String,
 }

@@ -458,3 +458,42 @@ fn where_nobody_searches_the_only_place_costs_no_thread() {
         assert_eq!(opened_here, mirrors.len() == 1, "{mirrors:?}");
     }
 }
+
+/// Tells in which order sources hear what is going to be fetched.
+#[derive(Debug)]
+struct Listening(&'static str, Arc<Mutex<Vec<String>>>);
+
+impl FetchSource for Listening {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn claims(&self, _: &str) -> bool {
+        false
+    }
+    fn is_near(&self) -> bool {
+        self.0 == "near"
+    }
+    fn prepare(&self, wants: &[Wanted]) {
+        self.1.lock().unwrap().push(format!("{} {}", self.0, wants.len()));
+    }
+    fn find(&self, _: &Wanted, _: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        Ok(())
+    }
+    fn open(&self, _: &Candidate, _: u64) -> Result<Opened, FetchError> {
+        Err(FetchError::new(FetchErrorKind::NotFound, "nothing is here"))
+    }
+}
+
+#[test]
+fn who_is_near_is_told_after_the_mirrors_and_nobody_where_all_is_cached() {
+    let bench = Bench::new(&[("fake:a", Behaviour::Whole(good()))]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listening = |name| -> Arc<dyn FetchSource> { Arc::new(Listening(name, heard.clone())) };
+    let fetcher = bench.fetcher_of(vec![listening("far"), listening("near"), listening("farther"), bench.fake.clone()]);
+    let other = Wanted { digest: digest_of(b"other"), ..want(&[]) };
+    fetcher.prepare(&[want(&["fake:a"]), other]);
+    assert_eq!(std::mem::take(&mut *heard.lock().unwrap()), ["far 2", "farther 2", "near 2"]);
+    assert_eq!(content(&fetcher.fetch(&want(&["fake:a"])).unwrap()), good());
+    fetcher.prepare(&[want(&["fake:a"])]);
+    assert_eq!(*heard.lock().unwrap(), [""; 0]);
+}
