@@ -62,6 +62,9 @@ impl Debug for Opened {
     }
 }
 
+/// A place that was asked: waits for its answer, which is that of [`FetchSource::open`]. Where it is dropped nobody waits.
+pub type Begun = Box<dyn FnOnce() -> Result<Opened, FetchError> + Send>;
+
 /// A place to fetch from.
 ///
 /// A source moves bytes and decides nothing. The host bounds every reader by
@@ -95,6 +98,13 @@ pub trait FetchSource: Debug + Send + Sync {
     /// kinds. An error while reading is an [`std::io::Error`] of the reader; a
     /// transfer that ends before its announced size must be such an error.
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError>;
+
+    /// Asks a place as [`open`](Self::open) does, and does not wait for its answer: whoever calls it has something else
+    /// to do until then. None, and nothing was asked, where the source knows no such way.
+    fn begin(&self, from: &Candidate, offset: u64) -> Option<Begun> {
+        let _ = (from, offset);
+        None
+    }
 
     /// Told once, before the first of them is searched, which files a command is going to fetch: a
     /// source that asks others can ask once for all. Returns at once. Files may be searched

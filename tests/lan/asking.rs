@@ -67,6 +67,39 @@ fn nobody_there_costs_nothing_after_a_while() {
 }
 
 #[test]
+fn where_nobody_is_waited_for_who_answers_once_a_minute_is_known_from_then_on() {
+    let Some(lan) = Lan::of(2) else { return };
+    lan.settles();
+    let mirror = lan.on(1, Server::start);
+    let published = Published::new(1000, &mirror.url(""));
+    mirror.set(&format!("/{}", published.name), Reply::Bytes(published.bytes.clone()));
+    let asker = host(&lan, 1, &published.index());
+    let install = || {
+        asker.run(&["install", "thing"]).ok();
+        asker.run(&["remove", "thing"]).ok();
+        asker.run(&["cache", "clean", "--packages"]).ok();
+        serde_json::from_str::<serde_json::Value>(&asker.read("var/lib/packets/lan.json")).unwrap()
+    };
+    (0..7).for_each(|_| drop(install()));
+    let mut known = install();
+    says_yes(&lan, 2);
+    let peers = |known: &serde_json::Value| known["networks"]["eth0 10.77.0.0/24"]["peers"].as_array().unwrap().len();
+    // Not within the minute; then the minute is over.
+    if known["networks"]["eth0 10.77.0.0/24"]["looked"].as_u64().unwrap() + 30 > now() {
+        assert_eq!(peers(&install()), 0);
+    }
+    known["networks"].as_object_mut().unwrap().values_mut().for_each(|network| network["looked"] = 0.into());
+    fs::write(asker.at("var/lib/packets/lan.json"), known.to_string()).unwrap();
+    let known = install();
+    assert_eq!(peers(&known), 1, "{known}");
+    assert!(known["networks"]["eth0 10.77.0.0/24"]["looked"].as_u64().unwrap() > 0, "{known}");
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
 fn the_mirror_s_client_begins_before_the_lan_is_looked_at_and_what_is_cached_needs_neither() {
     let Some(strace) = on_path("strace") else { return skip("needs strace") };
     let Some(lan) = Lan::of(1) else { return };

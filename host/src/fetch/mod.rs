@@ -25,6 +25,7 @@ mod transfer;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use packets_hook_runtime::folder::{self, Kind};
@@ -143,13 +144,23 @@ pub struct Fetcher<'a> {
     limits: Limits,
     hosts: Arc<Hosts>,
     givers: Mutex<HashMap<PackageName, String>>,
+    /// What the near sources are going to be told.
+    untold: Mutex<Vec<Wanted>>,
 }
 
 impl<'a> Fetcher<'a> {
     /// One that asks these sources. Without a cache, or where it cannot be written to,
     /// files are kept until they are used and no longer.
     pub fn new(sources: Vec<Arc<dyn FetchSource>>, cache: Option<Cache>, events: &'a dyn Events) -> Self {
-        Self { sources, cache, events, limits: Limits::default(), hosts: Arc::default(), givers: Mutex::default() }
+        Self {
+            sources,
+            cache,
+            events,
+            limits: Limits::default(),
+            hosts: Arc::default(),
+            givers: Mutex::default(),
+            untold: Mutex::default(),
+        }
     }
 
     /// The cache that is looked into first.
@@ -173,15 +184,24 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Tells the sources what is going to be fetched, as far as the cache has not got it; nothing, where it has all. The
-    /// near ones come last: what they do falls into the time that the others need to begin.
+    /// near ones hear it when the first file has been asked for elsewhere.
     pub fn prepare(&self, wants: &[Wanted]) {
         let is_missing = |want: &&Wanted| self.cache.as_ref().is_none_or(|cache| !cache.has(&want.digest));
         let missing: Vec<Wanted> = wants.iter().filter(is_missing).cloned().collect();
         if missing.is_empty() {
             return;
         }
-        let (near, far): (Vec<_>, Vec<_>) = self.sources.iter().partition(|source| source.is_near());
-        far.into_iter().chain(near).for_each(|source| source.prepare(&missing));
+        self.sources.iter().filter(|source| !source.is_near()).for_each(|source| source.prepare(&missing));
+        *self.untold.lock().unwrap_or_else(PoisonError::into_inner) = missing;
+    }
+
+    /// Tells the near sources, once. Whoever comes while they are told waits: they are not searched before.
+    fn tell_near(&self) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = mem::take(&mut *untold);
+        if !missing.is_empty() {
+            self.sources.iter().filter(|source| source.is_near()).for_each(|source| source.prepare(&missing));
+        }
     }
 
     /// The package file, from the cache or the first place that gives the right bytes.
@@ -212,7 +232,8 @@ impl<'a> Fetcher<'a> {
         if download.is_right() {
             return self.finish(download, want, "cache").context(named);
         }
-        let mut places = Places::search(&self.sources, want, &self.limits, &self.hosts, self.events);
+        let mut places = Places::new(&self.sources, want, &self.limits, &self.hosts, self.events);
+        places.search(&download, || self.tell_near());
         while let Some(answer) = places.next(&download) {
             let place = answer.place;
             let outcome = match self.comes_together(&answer, &download, &mut places) {

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
-use packets_plugin_api::fetch::{Candidate, FetchError, FetchSource, Opened};
+use packets_plugin_api::fetch::{Begun, Candidate, FetchError, FetchSource, Opened};
 
 pub(super) use asking::panicked;
 use asking::{find, in_thread};
@@ -80,6 +80,8 @@ pub(super) struct Places<'a> {
     hosts: &'a Arc<Hosts>,
     events: &'a dyn Events,
     places: Vec<Place>,
+    /// The place that was asked before those that are near.
+    begun: Option<(usize, Begun, Slot)>,
     /// Sources that could not search.
     failed_searches: Vec<String>,
     /// Of each source, whether its search is over.
@@ -98,8 +100,7 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Lets every source search.
-    pub(super) fn search(
+    pub(super) fn new(
         sources: &'a [Arc<dyn FetchSource>],
         want: &'a Wanted,
         limits: &'a Limits,
@@ -107,24 +108,15 @@ impl<'a> Places<'a> {
         events: &'a dyn Events,
     ) -> Self {
         let (sender, receiver) = mpsc::channel();
-        for (number, source) in sources.iter().enumerate() {
-            let (source, want, into) = (source.clone(), want.clone(), sender.clone());
-            let search = move || {
-                let outcome =
-                    find(source.as_ref(), &want, &mut |place| into.send(Message::Found(number, place)).is_ok());
-                // Where nobody listens any more nothing is lost.
-                let _ = into.send(Message::Searched(number, outcome));
-            };
-            if sources.len() == 1 || sources[number].finds_at_once() { search() } else { in_thread(search) }
-        }
         let now = Instant::now();
-        let mut places = Self {
+        Self {
             sources,
             want,
             limits,
             hosts,
             events,
             places: Vec::new(),
+            begun: None,
             failed_searches: Vec::new(),
             searched: vec![false; sources.len()],
             search_ends: now + limits.search_time,
@@ -135,12 +127,50 @@ impl<'a> Places<'a> {
             most_so_far: 0,
             last_progress: now,
             in_doubt: false,
-        };
-        // What is found already: where nobody else can have anything, the one place is asked without a thread.
-        while let Ok(message) = places.receiver.try_recv() {
-            places.note(message);
         }
-        places
+    }
+
+    /// Lets every source search. Where a place is known that is not near it is asked before those that are near, which
+    /// then have until its answer for what they do: where nobody is near they cost no time.
+    pub(super) fn search(&mut self, download: &Download<'_>, tell_near: impl FnOnce()) {
+        let (near, far): (Vec<usize>, Vec<usize>) =
+            (0..self.sources.len()).partition(|source| self.sources[*source].is_near());
+        far.into_iter().for_each(|source| self.search_in(source));
+        if !near.is_empty() {
+            self.begin(download);
+            tell_near();
+            self.near_ends = Instant::now() + self.limits.near_search;
+        }
+        near.into_iter().for_each(|source| self.search_in(source));
+        // What is found already: where nobody else can have anything, the one place is asked without a thread.
+        self.hear_all();
+    }
+
+    fn search_in(&self, number: usize) {
+        let (source, want, into) = (self.sources[number].clone(), self.want.clone(), self.sender.clone());
+        let at_once = self.sources.len() == 1 || source.finds_at_once();
+        let search = move || {
+            let outcome = find(source.as_ref(), &want, &mut |place| into.send(Message::Found(number, place)).is_ok());
+            // Where nobody listens any more nothing is lost.
+            let _ = into.send(Message::Searched(number, outcome));
+        };
+        if at_once { search() } else { in_thread(search) }
+    }
+
+    /// Asks the best place that is known by now, where its source can do so without waiting.
+    fn begin(&mut self, download: &Download<'_>) {
+        self.hear_all();
+        let Some(number) = self.best_of_idle_source(&[]) else { return };
+        let (place, candidate) = (&self.places[number], self.candidate_for(number, download));
+        let Some(slot) = self.hosts.try_enter(&place.host, self.limits.per_host) else { return };
+        let begun = asking::begin(self.sources[place.source].as_ref(), &candidate, download.offset_for(number));
+        self.begun = begun.map(|begun| (number, begun, slot));
+    }
+
+    /// The place, with its version only where the download has it from there.
+    fn candidate_for(&self, number: usize, download: &Download<'_>) -> Candidate {
+        let candidate = self.places[number].candidate.clone();
+        if download.is_from(number) { candidate } else { Candidate { version: None, ..candidate } }
     }
 
     /// The next place that answers; none when no place is left. Waits where it must.
@@ -273,18 +303,16 @@ impl<'a> Places<'a> {
             .map(|(number, _)| number)
     }
 
-    fn ask(&self, number: usize, asked: &[usize], download: &Download<'_>, unwanted: &Arc<AtomicBool>) {
-        let place = &self.places[number];
-        let source = self.sources[place.source].clone();
-        let mut candidate = place.candidate.clone();
-        if !download.is_from(number) {
-            candidate.version = None;
-        }
-        let (offset, most, host) = (download.offset_for(number), self.limits.per_host, place.host.clone());
+    fn ask(&mut self, number: usize, asked: &[usize], download: &Download<'_>, unwanted: &Arc<AtomicBool>) {
+        let (source, candidate) = (self.source_of(number).clone(), self.candidate_for(number, download));
+        let (offset, most, host) =
+            (download.offset_for(number), self.limits.per_host, self.places[number].host.clone());
         let (hosts, unwanted, into, race) = (self.hosts.clone(), unwanted.clone(), self.sender.clone(), self.race);
+        let begun = self.begun.take_if(|(place, ..)| *place == number).map(|(_, begun, slot)| (begun, slot));
         let asking = move || {
-            let Some(slot) = hosts.enter(&host, most, &unwanted) else { return };
-            let outcome = asking::open(source.as_ref(), &candidate, offset);
+            let (begun, slot) = begun.unzip();
+            let Some(slot) = slot.or_else(|| hosts.enter(&host, most, &unwanted)) else { return };
+            let outcome = asking::open(source.as_ref(), &candidate, offset, begun);
             if !unwanted.load(Ordering::SeqCst) {
                 let outcome = outcome.map(|(opened, offset)| (opened, offset, slot));
                 let _ = into.send(Message::Answered { race, place: number, outcome });

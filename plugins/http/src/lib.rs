@@ -21,13 +21,13 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use packets_plugin_api::fetch::{Artifact, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+use packets_plugin_api::fetch::{Artifact, Begun, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
 use packets_plugin_api::registry::{DuplicateName, FetchSettings, Plugin, Registry};
 use reqwest::{Url, header};
 
 use limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT, MAX_REDIRECTS, REDIRECT_TIME};
 use part::Part;
-use worker::{Failure, Reply, Worker};
+use worker::{Asked, Failure, Reply, Worker};
 
 /// Registers the source `http`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +71,10 @@ impl Options {
 /// known that a file will be fetched, and the system's certificates are read (20 ms) there, when the
 /// first one is for which they may be needed.
 #[derive(Debug)]
-pub struct HttpSource {
+pub struct HttpSource(Arc<Clients>);
+
+#[derive(Debug)]
+struct Clients {
     options: Options,
     plain: OnceLock<Result<Worker, String>>,
     secure: OnceLock<Result<Worker, String>>,
@@ -85,9 +88,11 @@ impl HttpSource {
 
     /// A source with other timeouts, or without proxies.
     pub fn with_options(options: Options) -> Self {
-        Self { options, plain: OnceLock::new(), secure: OnceLock::new() }
+        Self(Arc::new(Clients { options, plain: OnceLock::new(), secure: OnceLock::new() }))
     }
+}
 
+impl Clients {
     /// The client for this URL, which may not stand yet.
     fn worker(&self, url: &Url) -> Result<&Worker, FetchError> {
         // The way to a proxy may be TLS where the URL is not.
@@ -98,8 +103,8 @@ impl HttpSource {
         begun.as_ref().map_err(|problem| no_client(problem))
     }
 
-    /// One request, answered by a reply of any status.
-    fn request(&self, url: &Url, condition: &Condition<'_>) -> Result<Reply, FetchError> {
+    /// Sends one request.
+    fn request(&self, url: &Url, condition: &Condition<'_>) -> Result<Asked, FetchError> {
         let mut headers = vec![(header::ACCEPT_ENCODING, "identity".to_owned())];
         match condition {
             Condition::From(part, version) => {
@@ -111,24 +116,29 @@ impl HttpSource {
                 headers.extend(version.map(|version| (header::IF_NONE_MATCH, version.to_owned())));
             }
         }
-        self.worker(url)?.get((url.clone(), headers)).map_err(|failure| {
-            let named = |kind| FetchError::new(kind, format!("cannot reach {}", location::shown(url)));
-            match failure {
-                Failure::Setup(problem) => no_client(&problem),
-                Failure::Silence => named(FetchErrorKind::Unreachable).because(client::Silence),
-                Failure::Request(error, without_roots) => {
-                    let refused = client::is_tls(&error);
-                    let is_final = refused || client::is_too_large(&error);
-                    let kind = if is_final { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
-                    match without_roots {
-                        Some(problem) if refused => named(kind).because(problem),
-                        // The URL stands in the message, without its password.
-                        _ => named(kind).because(error.without_url()),
-                    }
+        Ok(self.worker(url)?.ask((url.clone(), headers)))
+    }
+}
+
+/// The reply to a request, of any status.
+fn reply_of(asked: Asked, url: &Url) -> Result<Reply, FetchError> {
+    asked.reply().map_err(|failure| {
+        let named = |kind| FetchError::new(kind, format!("cannot reach {}", location::shown(url)));
+        match failure {
+            Failure::Setup(problem) => no_client(&problem),
+            Failure::Silence => named(FetchErrorKind::Unreachable).because(client::Silence),
+            Failure::Request(error, without_roots) => {
+                let refused = client::is_tls(&error);
+                let is_final = refused || client::is_too_large(&error);
+                let kind = if is_final { FetchErrorKind::Protocol } else { FetchErrorKind::Unreachable };
+                match without_roots {
+                    Some(problem) if refused => named(kind).because(problem),
+                    // The URL stands in the message, without its password.
+                    _ => named(kind).because(error.without_url()),
                 }
             }
-        })
-    }
+        }
+    })
 }
 
 fn no_client(problem: &str) -> FetchError {
@@ -143,33 +153,47 @@ enum Condition<'a> {
     Unless(Option<&'a str>),
 }
 
-impl HttpSource {
-    /// The reply that is no redirect.
-    fn ask(&self, from: &Candidate, condition: &Condition<'_>) -> Result<(Reply, Url), FetchError> {
-        let mut url =
+impl Clients {
+    /// Asks the place itself.
+    fn ask(&self, from: &Candidate, condition: &Condition<'_>) -> Result<(Asked, Url), FetchError> {
+        let url =
             location::parse(&from.location).map_err(|problem| FetchError::new(FetchErrorKind::BadLocation, problem))?;
+        Ok((self.request(&url, condition)?, url))
+    }
+
+    /// The reply that is no redirect.
+    fn follow(
+        &self,
+        (mut asked, mut url): (Asked, Url),
+        from: &Candidate,
+        condition: &Condition<'_>,
+    ) -> Result<(Reply, Url), FetchError> {
         let started = Instant::now();
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.request(&url, condition)?;
-            match reply::redirect(&response, &url)? {
+        for redirects in 0.. {
+            let reply = reply_of(asked, &url)?;
+            match reply::redirect(&reply, &url)? {
                 Some(_) if started.elapsed() >= self.options.redirect_time => {
                     let message = format!("{} is redirected without an end", location::shown_text(&from.location));
                     return Err(FetchError::new(FetchErrorKind::Unreachable, message));
                 }
-                Some(next) => url = next,
-                None => return Ok((response, url)),
+                Some(_) if redirects == MAX_REDIRECTS => break,
+                Some(next) => (asked, url) = (self.request(&next, condition)?, next),
+                None => return Ok((reply, url)),
             }
         }
         let message = format!("{} is redirected more than {MAX_REDIRECTS} times", location::shown_text(&from.location));
         Err(FetchError::new(FetchErrorKind::Protocol, message))
     }
-}
 
-impl HttpSource {
-    fn open_at(&self, from: &Candidate, part: Part) -> Result<Opened, FetchError> {
+    /// What a place gives that was asked for this part.
+    fn opened(&self, asked: (Asked, Url), from: &Candidate, part: Part) -> Result<Opened, FetchError> {
         let version = known_version(from);
-        let (response, url) = self.ask(from, &Condition::From(part, version))?;
-        reply::open(response, &url, part, version)
+        let (reply, url) = self.follow(asked, from, &Condition::From(part, version))?;
+        reply::open(reply, &url, part, version)
+    }
+
+    fn open_at(&self, from: &Candidate, part: Part) -> Result<Opened, FetchError> {
+        self.opened(self.ask(from, &Condition::From(part, known_version(from)))?, from, part)
     }
 }
 
@@ -205,21 +229,29 @@ impl FetchSource for HttpSource {
         let mut mirrors = wants.iter().flat_map(|want| &want.mirrors);
         if let Some(url) = mirrors.find_map(|mirror| location::parse(mirror).ok()) {
             // Who opens a file tells what is wrong with it.
-            let _ = self.worker(&url);
+            let _ = self.0.worker(&url);
         }
     }
 
     fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
-        self.open_at(from, Part { offset, length: None })
+        self.0.open_at(from, Part { offset, length: None })
+    }
+
+    fn begin(&self, from: &Candidate, offset: u64) -> Option<Begun> {
+        let part = Part { offset, length: None };
+        let asked = self.0.ask(from, &Condition::From(part, known_version(from))).ok()?;
+        let (clients, from) = (self.0.clone(), from.clone());
+        Some(Box::new(move || clients.opened(asked, &from, part)))
     }
 
     fn open_part(&self, from: &Candidate, offset: u64, length: u64) -> Result<Opened, FetchError> {
-        self.open_at(from, Part { offset, length: Some(length).filter(|length| *length > 0) })
+        self.0.open_at(from, Part { offset, length: Some(length).filter(|length| *length > 0) })
     }
 
     fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
         let version = known_version(from);
-        let (response, url) = self.ask(from, &Condition::Unless(version))?;
+        let condition = Condition::Unless(version);
+        let (response, url) = self.0.follow(self.0.ask(from, &condition)?, from, &condition)?;
         if version.is_some() && reply::is_unchanged(&response) {
             return Ok(None);
         }
@@ -243,7 +275,7 @@ mod tests {
             let options = Options { environment_proxies: false, ..Options::new(&settings) };
             let source = HttpSource::with_options(options);
             source.prepare(&[artifact(mirrors)]);
-            [source.plain.get().is_some(), source.secure.get().is_some()]
+            [source.0.plain.get().is_some(), source.0.secure.get().is_some()]
         };
         assert_eq!(begun(&["/srv/a", "ftp://mirror.example/a"]), [false, false], "nobody will be asked");
         assert_eq!(begun(&["/srv/a", "http://mirror.example/a"]), [true, false], "no certificates are read");

@@ -52,14 +52,27 @@ impl Worker {
         Ok(Self { jobs: Arc::new(jobs), idle_timeout })
     }
 
-    /// The reply to a `GET`, of any status.
-    pub(crate) fn get(&self, question: Question) -> Result<Reply, Failure> {
-        let gone = || Failure::Setup("its thread has ended".to_owned());
+    /// Sends a `GET`.
+    pub(crate) fn ask(&self, question: Question) -> Asked {
         let (sender, receiver) = oneshot::channel();
-        self.jobs.send((question, sender)).map_err(|_| gone())?;
-        let outcome = wait(receiver, self.idle_timeout).ok_or(Failure::Silence)?;
-        let response = outcome.map_err(|_| gone())??;
-        Ok(Reply { response, came: Vec::new().into(), worker: self.clone() })
+        // Where the thread has ended the sender is dropped, and the receiver knows.
+        let _ = self.jobs.send((question, sender));
+        Asked { receiver, worker: self.clone() }
+    }
+}
+
+/// A request that is on its way; it is taken back where this is dropped.
+pub(crate) struct Asked {
+    receiver: oneshot::Receiver<Outcome>,
+    worker: Worker,
+}
+
+impl Asked {
+    /// Its reply, of any status.
+    pub(crate) fn reply(self) -> Result<Reply, Failure> {
+        let outcome = wait(self.receiver, self.worker.idle_timeout).ok_or(Failure::Silence)?;
+        let response = outcome.map_err(|_| Failure::Setup("its thread has ended".to_owned()))??;
+        Ok(Reply { response, came: Vec::new().into(), worker: self.worker })
     }
 }
 

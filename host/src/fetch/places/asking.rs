@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use packets_plugin_api::fetch::{Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
+use packets_plugin_api::fetch::{Begun, Candidate, FetchError, FetchErrorKind, FetchSource, Opened};
 
 use crate::fetch::Wanted;
 use crate::fetch::limits::MAX_CANDIDATES;
@@ -30,9 +30,20 @@ pub(super) fn find(
     catch_unwind(AssertUnwindSafe(searching)).unwrap_or_else(|_| Err(panicked()))
 }
 
-/// The place from this offset on, or from the beginning where it cannot start there; and which of both.
-pub(super) fn open(source: &dyn FetchSource, from: &Candidate, offset: u64) -> Result<(Opened, u64), FetchError> {
-    let opening = || match source.open(from, offset) {
+/// Asks the place, and does not wait; none where its source knows no such way.
+pub(super) fn begin(source: &dyn FetchSource, from: &Candidate, offset: u64) -> Option<Begun> {
+    catch_unwind(AssertUnwindSafe(|| source.begin(from, offset))).unwrap_or_default()
+}
+
+/// The place from this offset on, or from the beginning where it cannot start there; and which of both. It may have been
+/// asked already.
+pub(super) fn open(
+    source: &dyn FetchSource,
+    from: &Candidate,
+    offset: u64,
+    begun: Option<Begun>,
+) -> Result<(Opened, u64), FetchError> {
+    let opening = || match begun.map_or_else(|| source.open(from, offset), |begun| begun()) {
         Err(error) if error.kind == FetchErrorKind::NoSuchRange && offset > 0 => Ok((source.open(from, 0)?, 0)),
         opened => Ok((opened?, offset)),
     };

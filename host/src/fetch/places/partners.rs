@@ -30,7 +30,7 @@ impl Places<'_> {
         others.map(|place| place.source).chain(searching).any(|source| is_near || self.sources[source].is_near())
     }
 
-    fn hear_all(&mut self) {
+    pub(super) fn hear_all(&mut self) {
         while let Ok(message) = self.receiver.try_recv() {
             self.note(message);
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use packets_plugin_api::fetch::{Candidate, FetchError, Opened};
+use packets_plugin_api::fetch::{Begun, Candidate, FetchError, Opened};
 
 use super::*;
 
@@ -101,7 +101,8 @@ fn n09_n22_who_has_failed_is_asked_last_from_then_on() {
     for (round, asked) in [(0, vec!["bad", "good"]), (1, vec!["good"])] {
         let sources = [own.clone()];
         let mut download = Download::begin(&want, None, u64::MAX).unwrap();
-        let mut places = Places::search(&sources, &want, &bench.limits, &hosts, &bench.log);
+        let mut places = Places::new(&sources, &want, &bench.limits, &hosts, &bench.log);
+        places.search(&download, || {});
         let mut order = Vec::new();
         while let Some(answer) = places.next(&download) {
             let place = answer.place;
@@ -459,11 +460,17 @@ fn where_nobody_searches_the_only_place_costs_no_thread() {
     }
 }
 
-/// Tells in which order sources hear what is going to be fetched.
+/// Finds at once, and notes what it is told and asked, and in which thread it is waited for.
 #[derive(Debug)]
-struct Listening(&'static str, Arc<Mutex<Vec<String>>>);
+struct Noting(&'static str, Arc<Mutex<Vec<String>>>);
 
-impl FetchSource for Listening {
+impl Noting {
+    fn note(&self, what: &str) {
+        self.1.lock().unwrap().push(format!("{} {what}", self.0));
+    }
+}
+
+impl FetchSource for Noting {
     fn name(&self) -> &'static str {
         self.0
     }
@@ -473,27 +480,52 @@ impl FetchSource for Listening {
     fn is_near(&self) -> bool {
         self.0 == "near"
     }
-    fn prepare(&self, wants: &[Wanted]) {
-        self.1.lock().unwrap().push(format!("{} {}", self.0, wants.len()));
+    fn finds_at_once(&self) -> bool {
+        true
     }
-    fn find(&self, _: &Wanted, _: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+    fn prepare(&self, wants: &[Wanted]) {
+        self.note(&format!("is told of {}", wants.len()));
+    }
+    fn find(&self, _: &Wanted, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        self.note("searches");
+        if self.0 == "far" {
+            let _ = found(Candidate::at("far:a"));
+        }
         Ok(())
     }
+    fn begin(&self, _: &Candidate, _: u64) -> Option<Begun> {
+        self.note("is asked");
+        let (log, thread) = (self.1.clone(), std::thread::current().id());
+        Some(Box::new(move || {
+            let waits_here = std::thread::current().id() == thread;
+            log.lock().unwrap().push(format!("it is waited for, without a thread: {waits_here}"));
+            opened(io::Cursor::new(good()))
+        }))
+    }
     fn open(&self, _: &Candidate, _: u64) -> Result<Opened, FetchError> {
-        Err(FetchError::new(FetchErrorKind::NotFound, "nothing is here"))
+        self.note("is asked once more");
+        opened(io::Cursor::new(good()))
     }
 }
 
 #[test]
-fn who_is_near_is_told_after_the_mirrors_and_nobody_where_all_is_cached() {
-    let bench = Bench::new(&[("fake:a", Behaviour::Whole(good()))]);
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let listening = |name| -> Arc<dyn FetchSource> { Arc::new(Listening(name, heard.clone())) };
-    let fetcher = bench.fetcher_of(vec![listening("far"), listening("near"), listening("farther"), bench.fake.clone()]);
+fn a_mirror_is_asked_before_the_near_ones_are_told_and_nobody_where_all_is_cached() {
+    let (bench, log) = (Bench::new(&[]), Arc::new(Mutex::new(Vec::new())));
+    let noting = |name| -> Arc<dyn FetchSource> { Arc::new(Noting(name, log.clone())) };
+    let fetcher = bench.fetcher_of(vec![noting("near"), noting("far")]);
     let other = Wanted { digest: digest_of(b"other"), ..want(&[]) };
-    fetcher.prepare(&[want(&["fake:a"]), other]);
-    assert_eq!(std::mem::take(&mut *heard.lock().unwrap()), ["far 2", "farther 2", "near 2"]);
-    assert_eq!(content(&fetcher.fetch(&want(&["fake:a"])).unwrap()), good());
-    fetcher.prepare(&[want(&["fake:a"])]);
-    assert_eq!(*heard.lock().unwrap(), [""; 0]);
+    fetcher.prepare(&[want(&[]), other]);
+    assert_eq!(content(&fetcher.fetch(&want(&[])).unwrap()), good());
+    let expected = [
+        "far is told of 2",
+        "far searches",
+        "far is asked",
+        "near is told of 2",
+        "near searches",
+        "it is waited for, without a thread: true",
+    ];
+    assert_eq!(std::mem::take(&mut *log.lock().unwrap()), expected);
+    fetcher.prepare(&[want(&[])]);
+    assert!(fetcher.fetch(&want(&[])).is_ok());
+    assert_eq!(*log.lock().unwrap(), [""; 0]);
 }

@@ -268,7 +268,9 @@ fn one_mirror_at_a_time_helps_and_no_more_than_so_many_places() {
     let sources: [Arc<dyn FetchSource>; 2] =
         [Kind::new(false, &vec![at(MIB); mirrors], &large(1000)), Kind::new(true, &vec![at(MIB); peers], &large(1000))];
     let (want, hosts) = (want(&[]), Arc::default());
-    let mut places = Places::search(&sources, &want, &bench.limits, &hosts, &bench.log);
+    let mut places = Places::new(&sources, &want, &bench.limits, &hosts, &bench.log);
+    let download = Download::begin(&want, None, u64::MAX).unwrap();
+    places.search(&download, || {});
     let (mut invited, begun): (Vec<Invited>, _) = (Vec::new(), Instant::now());
     let mut invite = |dismissed: &[usize]| {
         let taking_part: Vec<usize> = invited.iter().map(|one| one.place).collect();

@@ -41,6 +41,27 @@ fn end(place: &Place, stream: &mut dyn Stream) -> bool {
     place.come == place.bytes.len()
 }
 
+#[test]
+fn a_place_is_asked_before_anybody_waits_for_its_answer() {
+    let server = Server::start(|request, stream| match request.target.as_str() {
+        "/file" => stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n").is_ok(),
+        _ => stream.write_all(&ok(b"bytes")).is_ok(),
+    });
+    let source = source();
+    let begun = source.begin(&at(server.url("/file")), 0).unwrap();
+    let started = Instant::now();
+    while server.requests().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it was not asked");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut bytes = Vec::new();
+    begun().unwrap().reader.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"bytes");
+    let asked: Vec<String> = server.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked, ["/file", "/other"]);
+    assert!(source.begin(&at("ftp://mirror.example/file"), 0).is_none());
+}
+
 /// A server as they usually are: sizes, ranges, versions, connections that are kept.
 fn usual(places: &Places, request: &Request, stream: &mut dyn Stream) -> bool {
     let Some(place) = places.lock().unwrap().get(&request.target).cloned() else {

@@ -1,7 +1,9 @@
 //! The fetch source: one question for all files of a command, and whoever answers in time is a place.
 //!
 //! A thread asks and listens; nothing waits for it but [`find`](FetchSource::find), and that only as long
-//! as `round` expects somebody. What a command learns of its networks it remembers for the next one.
+//! as `round` expects somebody. Where that is nobody there is no thread: the question is sent, and what came is
+//! looked at when the next file is searched, and at the end. What a command learns of its networks it remembers for
+//! the next one.
 
 mod memory;
 mod peer;
@@ -33,9 +35,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the thread may take to ask at all, with the machine under load.
 const START: Duration = Duration::from_millis(100);
 
-/// How long a question waits whose answers nobody waits for: by then the mirrors have been asked.
-const LATER: Duration = Duration::from_millis(2);
-
 /// The source `lan`. It costs nothing until something is asked.
 pub struct LanSource {
     shared: Arc<Shared>,
@@ -61,6 +60,8 @@ struct State {
     before: Remembered,
     /// Whether something was heard that is not remembered yet.
     is_news: bool,
+    /// Whether no thread listens.
+    listens_in_passing: bool,
 }
 
 /// What this command has kept so far.
@@ -105,9 +106,12 @@ impl LanSource {
         match state.phase {
             Phase::Idle => {
                 self.shared.begin(&mut state);
-                if !state.round.asks_anybody(now()) {
-                    // As if all had been asked: no thread, no socket.
+                if state.round.expects_nobody() {
+                    let asks_anybody = state.round.asks_anybody(now());
                     state.phase = Phase::Asked;
+                    if asks_anybody {
+                        self.shared.ask_in_passing(state, &wants);
+                    }
                     return;
                 }
                 let shared = self.shared.clone();
@@ -152,11 +156,37 @@ impl Shared {
         (state.round, state.before, state.phase) = (Round::new(networks, Instant::now()), before, Phase::Starting);
     }
 
-    fn ask_and_listen(&self, wants: &[Artifact]) {
-        if self.state().round.expects_nobody() {
-            // Then those come first who are waited for.
-            thread::sleep(LATER);
+    /// Asks those whom nobody waits for.
+    fn ask_in_passing(&self, mut state: MutexGuard<'_, State>, wants: &[Artifact]) {
+        let networks: Vec<Network> = state.round.networks().cloned().collect();
+        state.sockets = Some(Arc::new(Sockets::open(networks.iter())));
+        state.listens_in_passing = true;
+        self.ask_more(state, wants);
+        // At once: the command may be over before anything else happens.
+        self.remember(self.state());
+    }
+
+    /// Hears who has answered, where no thread does.
+    fn listen_in_passing(&self) {
+        let state = self.state();
+        let sockets = state.sockets.clone().filter(|_| state.listens_in_passing);
+        drop(state);
+        if let Some(sockets) = sockets {
+            self.hear(&sockets, Duration::ZERO);
         }
+    }
+
+    fn hear(&self, sockets: &Sockets, wait: Duration) {
+        sockets.receive(wait, &mut |network, from, bytes| {
+            let mut state = self.state();
+            if state.round.hear(network, from, bytes, Instant::now()) {
+                state.is_news = true;
+                self.news.notify_all();
+            }
+        });
+    }
+
+    fn ask_and_listen(&self, wants: &[Artifact]) {
         let networks: Vec<Network> = self.state().round.networks().cloned().collect();
         let sockets = Arc::new(Sockets::open(networks.iter()));
         let mut state = self.state();
@@ -184,16 +214,7 @@ impl Shared {
             let (expects, reminds) = (state.round.expects_until(now), state.round.reminds_at(now));
             drop(state);
             let next = reminds.filter(|_| !reminded).or(expects);
-            sockets.receive(
-                next.map_or(PAUSE, |next| next.saturating_duration_since(now)),
-                &mut |network, from, bytes| {
-                    let mut state = self.state();
-                    if state.round.hear(network, from, bytes, Instant::now()) {
-                        state.is_news = true;
-                        self.news.notify_all();
-                    }
-                },
-            );
+            self.hear(sockets, next.map_or(PAUSE, |next| next.saturating_duration_since(now)));
             let state = self.state();
             if !reminded && reminds.is_some_and(|at| at <= Instant::now()) {
                 reminded = true;
@@ -250,6 +271,7 @@ fn with(mut known: Remembered, observed: &[(String, Observed)]) -> Remembered {
 impl Drop for LanSource {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
+        self.shared.listen_in_passing();
         let state = self.shared.state();
         if state.phase == Phase::Asked {
             self.shared.remember(state);
@@ -292,6 +314,7 @@ impl FetchSource for LanSource {
         }
         if self.finds_at_once() {
             // Whoever has answered all the same.
+            self.shared.listen_in_passing();
             let places = self.shared.state().round.places(&want.digest);
             let _ = places.iter().try_for_each(|place| found(Candidate::at(place.to_string())));
             return Ok(());
