@@ -1,15 +1,16 @@
 //! From a decision to a changed system: the seven steps of a transaction, whoever decided it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Storage, StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError, StorageErrorKind};
 
 use super::Area;
 use super::apply::Applier;
 use super::rows_ahead::recorded_when;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::journal::{Decision, End, Record};
 
@@ -46,22 +47,37 @@ pub(crate) fn carry_out(
     entries: usize,
     storage: &mut dyn Storage,
 ) -> Result<Vec<String>> {
-    let Ground { record_folder, area, .. } = *ground;
-    area.reserve(record_folder, database_bytes(&decision))?;
-    let record = Record::Decided(Box::new(decision));
-    let Record::Decided(decision) = &record else { return Ok(Vec::new()) };
-    let (ended, recorded) = if count_of_files(decision) < ROWS_AHEAD {
-        (happen(ground, &record, entries, |copy| storage.copy_to(copy)), None)
+    let rows = Arc::clone(&decision.rows);
+    let files = count_of_files(&decision.rows.installed) + count_of_files(&decision.before.installed);
+    carry_out_when_written(ground, &rows, files, || Ok((decision, entries)), storage)
+}
+
+/// The same for a decision of which only the rows are known, and of how many `files` it is: the steps are written down
+/// by `write` while the rows are written.
+///
+/// # Errors
+/// As there, and those of `write`: then nothing has changed.
+pub(crate) fn carry_out_when_written(
+    ground: &Ground<'_>,
+    rows: &Rows,
+    files: u64,
+    write: impl FnOnce() -> Result<(Decision, usize)>,
+    storage: &mut dyn Storage,
+) -> Result<Vec<String>> {
+    let (carried, recorded) = if files < ROWS_AHEAD {
+        (decide_and_happen(ground, files, write, |copy| storage.copy_to(copy)), None)
     } else {
         let before = storage.reader();
         let copy_to = |copy: &Path| before.and_then(|before| before.copy_to(copy));
-        let work = || happen(ground, &record, entries, copy_to);
-        recorded_when(storage, &decision.rows, Result::is_ok, work)
+        let work = || decide_and_happen(ground, files, write, copy_to);
+        recorded_when(storage, rows, |carried| matches!(carried, Ok((_, Ok(_)))), work)
     };
+    let (decision, ended) = carried?;
+    let area = ground.area;
     let not_copied = match ended {
         Ok(not_copied) => not_copied,
         Err(Stopped::Undecided(error)) => return Err(error),
-        Err(Stopped::Within(error)) => return Err(go_back(ground, decision, error)),
+        Err(Stopped::Within(error)) => return Err(go_back(ground, &decision, error)),
     };
     let mut warnings = Vec::new();
     if let Some(error) = not_copied {
@@ -69,19 +85,39 @@ pub(crate) fn carry_out(
     }
     let recorded = match recorded {
         Some(Ok(true)) => Ok(()),
-        _ => finish(storage, decision, || area.release()),
+        _ => finish(storage, &decision, || area.release()),
     };
     if let Err(error) = recorded {
         // What the disk says of the end of a write is not always how it ended.
         match storage.recorded(&decision.rows.transaction.id) {
             Ok(true) => {}
-            Ok(false) => return Err(go_back(ground, decision, error.into())),
+            Ok(false) => return Err(go_back(ground, &decision, error.into())),
             Err(_) => return Err(unfinished(&error.into())),
         }
     }
     let ended = area.record(&Record::Done { end: End::Committed }).and_then(|()| area.keep());
     warnings.extend(ended.err().map(|error| error.to_string()));
     Ok(warnings)
+}
+
+/// The decision, and how it ended.
+type Carried = (Box<Decision>, Result<Option<StorageError>, Stopped>);
+
+/// What is decided is written down, and happens.
+fn decide_and_happen(
+    ground: &Ground<'_>,
+    files: u64,
+    write: impl FnOnce() -> Result<(Decision, usize)>,
+    copy_to: impl FnOnce(&Path) -> Result<(), StorageError>,
+) -> Result<Carried> {
+    let (decision, entries) = write()?;
+    ground.area.reserve(ground.record_folder, DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * files)?;
+    let record = Record::Decided(Box::new(decision));
+    let ended = happen(ground, &record, entries, copy_to);
+    match record {
+        Record::Decided(decision) => Ok((decision, ended)),
+        _ => Err(Error::new(ErrorKind::Bug, "a decision is none")),
+    }
 }
 
 /// Where it stopped.
@@ -126,13 +162,9 @@ pub(super) fn finish(
     })
 }
 
-fn database_bytes(decision: &Decision) -> u64 {
-    DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * count_of_files(decision)
-}
-
-/// Of what is there before and afterwards.
-fn count_of_files(decision: &Decision) -> u64 {
-    decision.rows.installed.iter().chain(&decision.before.installed).map(|row| row.files.len() as u64).sum()
+/// Of what is there before or afterwards.
+fn count_of_files(rows: &[InstalledRow]) -> u64 {
+    rows.iter().map(|row| row.files.len() as u64).sum()
 }
 
 /// Everything as it was; the error that led here, or one that says that it is not.

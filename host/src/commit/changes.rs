@@ -54,6 +54,11 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, data: &Place) -> Res
     Ok(work.moved)
 }
 
+/// Whether a `replace` may move something.
+pub(super) fn may_move(hooked: &Hooked) -> bool {
+    hooked.changes().iter().any(|change| change.displaces) || !displaced_before(hooked.leaving()).is_empty()
+}
+
 struct Changes<'a, 'b> {
     draft: &'a mut Draft<'b>,
     data: &'a Place,

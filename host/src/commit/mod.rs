@@ -25,6 +25,7 @@ mod todo;
 mod trees;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use packets_hook_runtime::view::{Becomes, Change};
 use packets_plugin_api::relpath::RelPath;
@@ -91,26 +92,41 @@ pub struct Site<'a> {
     pub bin: &'a RelPath,
 }
 
+/// The steps for all of it.
+fn draft<'a>(hooked: &Hooked, site: &Site<'a>, kept: &mut Vec<Kept>) -> Result<(Draft<'a>, changes::Moved)> {
+    let mut draft = Draft::new(site.target.root(), site.area);
+    trees::draft(&mut draft, hooked, kept)?;
+    let moved = changes::draft(&mut draft, hooked, site.data)?;
+    Ok((draft, moved))
+}
+
 /// Applies what the hooks stage left, and records it.
 ///
 /// # Errors
 /// The first step that fails; then everything is as it was, unless the error says otherwise.
 pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, entry: &Entry<'_>) -> Result<Committed> {
-    let mut kept = hooked.kept().to_vec();
-    let mut draft = Draft::new(site.target.root(), site.area);
-    trees::draft(&mut draft, &hooked, &mut kept)?;
-    let moved = changes::draft(&mut draft, &hooked, site.data)?;
-    let records = hooked.take_records();
-    let entries = draft.steps.len() + records.iter().map(|(_, files)| files.len()).sum::<usize>();
-    let rows = rows::rows(&hooked, records, entry, &moved, storage)?;
-    let before = rows::inverse(&rows, hooked.take_leaving(), storage)?;
-    let Draft { folders, steps, .. } = draft;
-    let places = site.area.places(site.record_folder)?;
-    let decision = Decision { places, folders, steps, rows, before };
-
     let Site { target, record_folder, record_copy, area, .. } = *site;
     let ground = Ground { root: target.root(), record_folder, record_copy, area };
-    let warnings = carry_out::carry_out(&ground, decision, entries, storage)?;
+    let mut kept = hooked.kept().to_vec();
+    let records = hooked.take_records();
+    let files = records.iter().map(|(_, files)| files.len()).sum::<usize>();
+    // Where something is moved only the steps tell what will be on record.
+    let (drafted, moved) = match changes::may_move(&hooked) {
+        true => draft(&hooked, site, &mut kept).map(|(draft, moved)| (Some(draft), moved))?,
+        false => (None, changes::Moved::default()),
+    };
+    let rows = Arc::new(rows::rows(&hooked, records, entry, &moved, storage)?);
+    let mut before = rows::inverse(&rows, hooked.leaving(), storage)?;
+    let leaving = hooked.leaving().iter().map(|leaving| leaving.files.len()).sum::<usize>();
+    let write = || {
+        let draft = drafted.map_or_else(|| draft(&hooked, site, &mut kept).map(|(draft, _)| draft), Ok)?;
+        let Draft { folders, steps, .. } = draft;
+        let places = area.places(record_folder)?;
+        rows::complete(&mut before, hooked.take_leaving());
+        let entries = steps.len() + files;
+        Ok((Decision { places, folders, steps, rows: Arc::clone(&rows), before }, entries))
+    };
+    let warnings = carry_out::carry_out_when_written(&ground, &rows, (files + leaving) as u64, write, storage)?;
     let is_program = |change: &&Change| {
         change.path.starts_with(site.bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
     };

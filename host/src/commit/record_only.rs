@@ -1,5 +1,7 @@
 //! A transaction that changes what is on record and nothing else on the target.
 
+use std::sync::Arc;
+
 use packets_plugin_api::storage::{Rows, Storage};
 
 use super::{Ground, carry_out, rows};
@@ -12,8 +14,8 @@ use crate::journal::Decision;
 /// # Errors
 /// The record cannot be written; then it is as it was, unless the error says otherwise.
 pub(crate) fn record_only(ground: &Ground<'_>, rows: Rows, storage: &mut dyn Storage) -> Result<Vec<String>> {
-    let before = rows::inverse(&rows, Vec::new(), storage)?;
+    let before = rows::inverse(&rows, &[], storage)?;
     let places = ground.area.places(ground.record_folder)?;
-    let decision = Decision { places, folders: Vec::new(), steps: Vec::new(), rows, before };
+    let decision = Decision { places, folders: Vec::new(), steps: Vec::new(), rows: Arc::new(rows), before };
     carry_out::carry_out(ground, decision, 0, storage)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
@@ -71,8 +72,8 @@ pub(crate) fn relocate(
         }
     }
     let Work { draft: Draft { folders, steps, .. }, copied, mut outcome, .. } = work;
-    let rows = Rows { transaction, gone: Vec::new(), installed, approved: Vec::new() };
-    let before = rows::inverse(&rows, Vec::new(), storage)?;
+    let rows = Arc::new(Rows { transaction, gone: Vec::new(), installed, approved: Vec::new() });
+    let before = rows::inverse(&rows, &[], storage)?;
     let places = ground.area.places(ground.record_folder)?;
     let entries = steps.len() + copied;
     let decision = Decision { places, folders, steps, rows, before };

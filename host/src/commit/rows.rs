@@ -1,6 +1,6 @@
 //! What a transaction changes on record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::storage::{
@@ -92,10 +92,10 @@ fn origins(entry: &Entry<'_>) -> Vec<Origin> {
         .collect()
 }
 
-/// The rows that bring back what is on record now; `leaving` have been read from it already.
-pub(super) fn inverse(rows: &Rows, leaving: Vec<Leaving>, storage: &dyn Storage) -> Result<Inverse> {
-    let mut read: HashMap<PackageName, Vec<FileRecord>> =
-        leaving.into_iter().map(|leaving| (leaving.package.name, leaving.files)).collect();
+/// The rows that bring back what is on record now. Of packages in `leaving` the paths have been read from it already,
+/// and are left to [`complete`].
+pub(super) fn inverse(rows: &Rows, leaving: &[Leaving], storage: &dyn Storage) -> Result<Inverse> {
+    let read: HashSet<&PackageName> = leaving.iter().map(|leaving| &leaving.package.name).collect();
     let mut inverse = Inverse { gone: Vec::new(), installed: Vec::new(), approved: Vec::new() };
     // One question, however many packages it is about.
     let mut installed: HashMap<PackageName, InstalledPackage> =
@@ -103,7 +103,7 @@ pub(super) fn inverse(rows: &Rows, leaving: Vec<Leaving>, storage: &dyn Storage)
     for name in rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)) {
         match installed.remove(name) {
             Some(package) => {
-                let files = read.remove(name).map_or_else(|| storage.files(name), Ok)?;
+                let files = if read.contains(name) { Vec::new() } else { storage.files(name)? };
                 inverse.installed.push(InstalledRow { package, files });
             }
             None => inverse.gone.push(name.clone()),
@@ -115,6 +115,17 @@ pub(super) fn inverse(rows: &Rows, leaving: Vec<Leaving>, storage: &dyn Storage)
         inverse.approved.push(before.unwrap_or(none));
     }
     Ok(inverse)
+}
+
+/// Adds the paths of the packages that leave.
+pub(super) fn complete(inverse: &mut Inverse, leaving: Vec<Leaving>) {
+    let mut read: HashMap<PackageName, Vec<FileRecord>> =
+        leaving.into_iter().map(|leaving| (leaving.package.name, leaving.files)).collect();
+    for row in &mut inverse.installed {
+        if let Some(files) = read.remove(&row.package.name) {
+            row.files = files;
+        }
+    }
 }
 
 /// The packages that stay and whose files were displaced, or came back: what is theirs

@@ -1,7 +1,7 @@
 //! The rows of a transaction are written while it happens, and recorded when it has.
 //!
-//! To write them takes about as long as the journal and the steps do, so another thread does it: nobody sees
-//! anything of them until all steps are done and durable.
+//! To write them takes about as long as to write down the steps and the journal and to do them, so another thread does
+//! it: nobody sees anything of them until all steps are done and durable.
 
 use std::sync::mpsc;
 use std::thread;

@@ -2,6 +2,7 @@
 //! its own, which can be taken back too.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use packets_hook_runtime::folder::{Folder, Kind as FileKind};
 use packets_plugin_api::hook::Grant;
@@ -90,8 +91,8 @@ impl Reversal {
                 Step::Carry { .. } => {}
             }
         }
-        let rows = self.rows(&area.about());
-        let before = rows::inverse(&rows, Vec::new(), storage)?;
+        let rows = Arc::new(self.rows(&area.about()));
+        let before = rows::inverse(&rows, &[], storage)?;
         let places = area.places(ground.record_folder)?;
         let Draft { folders, steps, .. } = draft;
         let warnings = carry_out::carry_out(ground, Decision { places, folders, steps, rows, before }, 0, storage)?;
