@@ -110,7 +110,7 @@ pub struct HookContext<'a> {
     /// Its manifest and hook files: read only. Below the target's root, or as seen from `folder`.
     pub readable: Vec<RelPath>,
     /// What the config, the administrator and the command line give.
-    pub grant: Grant,
+    pub grant: &'a Grant,
     /// The installed packages in whose place this one comes: what is theirs is its own.
     pub may_replace: Vec<PackageName>,
     /// Who has a path on record.

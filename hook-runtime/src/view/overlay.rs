@@ -35,7 +35,9 @@ pub struct Overlay {
     pub(super) handles: HashMap<RelPath, Handle>,
     places: Places,
     denied: Option<Arc<Denied>>,
-    settled: Settled,
+    pub(super) settled: Settled,
+    /// The folder of the package that was placed last, where that is itself where it leads.
+    packages: Option<RelPath>,
 }
 
 impl Overlay {
@@ -57,6 +59,7 @@ impl Overlay {
             places,
             denied: None,
             settled: Settled::default(),
+            packages: None,
         }
     }
 
@@ -66,16 +69,29 @@ impl Overlay {
     /// # Errors
     /// The target or the tree cannot be looked at.
     pub fn place(&mut self, _package: &PackageName, folder: &RelPath, tree: Folder) -> Result<(), OverlayError> {
-        let place = self.own_folder(folder, false)?;
         let tree = Base::new(tree, true).map_err(|error| OverlayError::new("look at the new", folder, error))?;
+        if self.is_beside_the_last(folder) {
+            self.cover(folder, Node::Tree(tree));
+            return Ok(());
+        }
+        let place = self.own_folder(folder, false)?;
         // Folders above it that are missing: the host makes them.
         let mut path = place.parent.path.clone();
         for name in place.names.iter().take(place.names.len().saturating_sub(1)) {
             path = path.child(name).map_err(|error| broken("place", folder, error.rule))?;
+            self.settled.touch(&path);
             self.entries.insert(path.clone(), Entry::of_host(Node::Folder { mode: 0o755, through: false }));
         }
         self.cover(&place.path, Node::Tree(tree));
+        self.packages = (place.path == *folder).then(|| folder.parent()).flatten();
         Ok(())
+    }
+
+    /// Whether `folder` is itself where it leads, since the one beside it was, and no hook has been at work above it.
+    fn is_beside_the_last(&self, folder: &RelPath) -> bool {
+        let parent = folder.parent();
+        let mut above = std::iter::successors(parent.clone(), RelPath::parent);
+        parent.is_some() && parent == self.packages && above.all(|path| !self.entries.contains_key(&path))
     }
 
     /// A package's folder is gone, with all that hooks did in it.
@@ -111,6 +127,7 @@ impl Overlay {
                 self.forget(number);
             }
         }
+        self.settled.touch(folder);
         self.entries.insert(folder.clone(), Entry::of_host(node));
         self.handles.retain(|path, _| !path.starts_with(folder));
     }
@@ -163,6 +180,7 @@ impl Overlay {
             None => Entry { node: Node::Absent, by, displaces: false, old, parent: parent.identity() },
         };
         if entry.old.is_some() {
+            self.settled.touch(path);
             self.entries.insert(path.clone(), entry);
         }
         Ok(Dropped::Gone)

@@ -204,6 +204,7 @@ impl<'a> Session<'a> {
             }
         }
         self.before.entry(step.path.clone()).or_insert(prior);
+        self.overlay.settled.touch(&step.path);
         if matches!(step.node, Node::Absent) && old.is_none() {
             self.overlay.entries.remove(&step.path);
         } else {

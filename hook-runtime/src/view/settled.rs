@@ -19,12 +19,22 @@ pub(super) struct Settled {
     rights: HashMap<RelPath, Vec<Right>>,
     /// All paths on the ways to them, they themselves among them.
     way: BTreeSet<RelPath>,
+    /// Something on a way was touched since it was last looked at.
+    touched: bool,
 }
 
 impl Settled {
+    /// A hook, or the host, changes what stands at a path.
+    pub(super) fn touch(&mut self, path: &RelPath) {
+        self.touched = self.touched || self.way.contains(path);
+    }
+
     /// Before a hook begins: what may lead elsewhere by now is looked up anew. A folder that a hook made leads nowhere else.
     pub(super) fn check(&mut self, entries: &Entries) {
         let is_other = |entry: &Entry| !matches!(entry.node, Node::Folder { .. });
+        if !std::mem::take(&mut self.touched) {
+            return;
+        }
         if self.way.iter().any(|path| entries.get(path).is_some_and(is_other)) {
             *self = Self::default();
         }

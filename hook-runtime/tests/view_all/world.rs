@@ -244,7 +244,8 @@ impl World {
             kind,
             folder: path(&format!("/opt/packets/{package}")),
             readable: vec![path("/manifest.toml"), path("/install.lua")],
-            grant: given.grant(),
+            // It lives as long as the test.
+            grant: Box::leak(Box::new(given.grant())),
             may_replace: self.may_replace.clone(),
             owners: &self.record,
             limits: self.limits,

@@ -92,9 +92,13 @@ impl Approvals<'_> {
         let extra = self.extra.iter().filter(|extra| extra.package == *name).map(|extra| extra.path.clone()).collect();
         // Merged with nothing: in the order and without the repetitions that a grant has.
         let stored = sandbox::merge([&self.stored.grant(name, family)?]);
-        let mut parts = vec![Grant { allow, ..Grant::default() }, Grant { write: extra, ..Grant::default() }, granted];
-        parts.push(stored.clone());
-        let approved = sandbox::merge(&parts);
+        let by_default = Grant { allow, ..Grant::default() };
+        let beyond = sandbox::merge([&Grant { write: extra, ..Grant::default() }, &granted, &stored]);
+        // Most packages have nothing beyond what all have.
+        let approved = match beyond == Grant::default() {
+            true => by_default,
+            false => sandbox::merge([&by_default, &beyond]),
+        };
         let asked = Grant {
             allow: Vec::new(),
             write: asked.write.clone(),

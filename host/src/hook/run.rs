@@ -351,7 +351,7 @@ impl Hooks<'_> {
             kind: one.kind,
             folder: one.folder.clone(),
             readable: one.readable.iter().map(|path| one.folder.join(path)).collect::<Result<_, _>>()?,
-            grant: one.permitted.grant.clone(),
+            grant: &one.permitted.grant,
             may_replace: one.may_replace.clone(),
             owners: &owners,
             limits,
