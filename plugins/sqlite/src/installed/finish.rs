@@ -38,6 +38,7 @@ pub(super) fn finish(
     happens: &mut dyn FnMut() -> bool,
 ) -> Result<bool, StorageError> {
     let failed = subject.failed("write to");
+    connection.execute_batch(super::WRITING).map_err(&failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
     if is_recorded(&transaction, &rows.transaction.id).map_err(&failed)? {
         return Ok(true);

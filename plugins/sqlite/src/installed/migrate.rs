@@ -13,6 +13,10 @@ use crate::value::{Column, parse_row};
 const UNADOPTED: &str = " WHERE d.id IS NULL ORDER BY p.realname";
 /// Details of packages that are gone: version 1 removed them after the migration.
 const ORPHANS: &str = "SELECT realname FROM package_details WHERE realname NOT IN (SELECT realname FROM packages)";
+/// Whether there are none of either.
+const SETTLED: &str = "SELECT NOT EXISTS (SELECT 1 FROM packages WHERE realname NOT IN \
+    (SELECT realname FROM package_details)) AND NOT EXISTS (SELECT 1 FROM package_details WHERE realname NOT IN \
+    (SELECT realname FROM packages))";
 
 /// What leads from each number of the schema to the next, from version 1's table on.
 pub(super) const STEPS: [&str; 3] =
@@ -25,13 +29,11 @@ pub(super) fn migrate(
     connection: &mut Connection,
     adopter: &dyn Adopter,
 ) -> Result<(), StorageError> {
-    if layout(subject, connection)? == Layout::CURRENT
-        && unadopted(subject, connection)?.is_empty()
-        && orphans(subject, connection)?.is_empty()
-    {
+    if layout(subject, connection)? == Layout::CURRENT && is_settled(subject, connection)? {
         return Ok(());
     }
     let failed = subject.failed("write to");
+    connection.execute_batch(super::WRITING).map_err(&failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
     // Asked again behind the lock: another program may have been quicker.
     let found = layout(subject, &transaction)?;
@@ -57,6 +59,11 @@ fn bring_to_newest(transaction: &Transaction<'_>, found: Layout) -> rusqlite::Re
         }
     }
     Ok(())
+}
+
+/// Whether no package is unadopted, and none an orphan.
+fn is_settled(subject: &Subject, connection: &Connection) -> Result<bool, StorageError> {
+    connection.query_row(SETTLED, [], |row| row.get(0)).map_err(subject.failed("read"))
 }
 
 fn unadopted(subject: &Subject, connection: &Connection) -> Result<Vec<InstalledPackage>, StorageError> {
