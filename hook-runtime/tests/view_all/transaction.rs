@@ -92,6 +92,29 @@ fn a_tree_comes_where_no_folder_is_yet() {
 }
 
 #[test]
+fn a_tree_comes_beside_another_where_their_folder_leads() {
+    both_ways(|| {
+        let (mut world, one, other) = (World::new(), tree(), tree());
+        std::fs::create_dir_all(world.at("srv/p")).unwrap();
+        std::os::unix::fs::symlink("../srv/p", world.at("opt/linked")).unwrap();
+        world.settle();
+        for (folder, leads_to) in [("/opt/packets", "/opt/packets"), ("/opt/linked", "/srv/p")] {
+            let mut overlay = placed(&world, &one, &format!("{folder}/one"));
+            let second = Folder::open_ambient(other.path()).unwrap();
+            overlay.place(&name("other"), &path(&format!("{folder}/other")), second).unwrap();
+            for package in ["one", "other"] {
+                let file = path(&format!("{leads_to}/{package}/data/lib/x"));
+                assert!(
+                    matches!(overlay.look(&file).unwrap(), Some(Seen::File { size: 1, .. })),
+                    "{}",
+                    file.absolute()
+                );
+            }
+        }
+    });
+}
+
+#[test]
 fn a_hidden_folder_is_gone_for_later_hooks() {
     both_ways(|| {
         let world = World::new();
