@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::task::{Context, Poll, Waker};
 use std::{env, fs, pin};
 
-use wasmtime::{Caller, Engine, Extern, Linker, OptLevel, RegallocAlgorithm, Store};
-use wasmtime_wizer::Wizer;
+use wasmtime::{Caller, Engine, Extern, Instance, Linker, Module, OptLevel, RegallocAlgorithm, Store, Val};
+use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 #[path = "src/configuration.rs"]
 mod configuration;
@@ -17,6 +17,9 @@ mod configuration;
 mod limits;
 
 const GUEST: &str = "guest/guest.wasm";
+/// What the guest does before its snapshot is taken: what a toolchain adds, and its own.
+const INITIALIZE: &str = "_initialize";
+const PREPARE: &str = "prepare";
 
 fn main() -> Result<(), Box<dyn Error>> {
     for input in ["build.rs", GUEST, "src/configuration.rs", "src/limits.rs"] {
@@ -45,15 +48,46 @@ fn snapshot(guest: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut linker = Linker::new(&engine);
     add_imports(&mut linker)?;
     let mut wizer = Wizer::new();
-    wizer.init_func("prepare");
-    let snapshot = wizer.run(&mut store, guest, async |store, module| {
-        linker.define_unknown_imports_as_traps(module)?;
-        linker.instantiate_async(store, module).await
-    });
+    wizer.init_func(PREPARE);
+    let snapshot = async {
+        let (context, instrumented) = wizer.instrument(guest)?;
+        let module = Module::new(&engine, instrumented)?;
+        linker.define_unknown_imports_as_traps(&module)?;
+        let instance = linker.instantiate_async(&mut store, &module).await?;
+        for function in [INITIALIZE, PREPARE] {
+            instance.get_typed_func::<(), ()>(&mut store, function)?.call_async(&mut store, ()).await?;
+        }
+        wizer.snapshot(&context, &mut Prepared { store, instance }).await
+    };
     // Nothing in it waits.
     match pin::pin!(snapshot).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(snapshot) => Ok(snapshot?),
         Poll::Pending => Err("the guest's prepare waits for something".into()),
+    }
+}
+
+/// The guest, once it is prepared, for wizer to read. Wizer's own is behind a feature that compiles wasmtime's cache and
+/// component model too, for nothing.
+struct Prepared {
+    store: Store<()>,
+    instance: Instance,
+}
+
+#[expect(clippy::expect_used, clippy::panic, reason = "the contract of wizer; it ends the build")]
+impl InstanceState for Prepared {
+    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
+        match self.instance.get_global(&mut self.store, name).expect("a global").get(&mut self.store) {
+            Val::I32(value) => SnapshotVal::I32(value),
+            Val::I64(value) => SnapshotVal::I64(value),
+            Val::F32(bits) => SnapshotVal::F32(bits),
+            Val::F64(bits) => SnapshotVal::F64(bits),
+            Val::V128(value) => SnapshotVal::V128(value.as_u128()),
+            other => panic!("a snapshot cannot hold {other:?}"),
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        contents(self.instance.get_memory(&mut self.store, name).expect("a memory").data(&self.store));
     }
 }
 
