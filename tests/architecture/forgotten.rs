@@ -72,3 +72,28 @@ fn every_bench_is_listed() {
         .collect();
     assert_eq!(listed, there);
 }
+
+/// What is not listed there is compiled without coverage, and libFuzzer would be blind in it.
+#[test]
+fn the_fuzzer_sees_into_all_that_is_ours() {
+    let manifest: toml::Table = text_of("tests/fuzz/Cargo.toml".as_ref()).parse().unwrap();
+    let seen = manifest["profile"]["release"]["package"].as_table().unwrap();
+    let workspace: toml::Table = text_of("Cargo.toml".as_ref()).parse().unwrap();
+    let members = workspace["workspace"]["members"].as_array().unwrap();
+    for member in members.iter().map(|member| member.as_str().unwrap()) {
+        let manifest: toml::Table = text_of(&Path::new(member).join("Cargo.toml")).parse().unwrap();
+        let name = manifest["package"]["name"].as_str().unwrap();
+        assert!(
+            seen.get(name).is_some_and(|its| its.get("debug-assertions").is_some()),
+            "the fuzzer is blind in {name}"
+        );
+    }
+    // `instrument` goes by this. What has another profile has the workspace's, or it would be compiled once more.
+    let its = |name: &String| workspace["profile"]["release"]["package"].get(name);
+    for (name, profile) in seen {
+        assert!(
+            profile.get("debug-assertions").and_then(toml::Value::as_bool) == Some(true) || its(name) == Some(profile),
+            "{name}: {profile}"
+        );
+    }
+}
