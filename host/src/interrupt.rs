@@ -125,6 +125,12 @@ pub(crate) fn shield<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Before a command tells how it failed. Where what it has staged is being cleared, it may have failed of that: the
+/// process ends there, by its signal.
+pub(crate) fn wait_for_the_end_of_clearing() {
+    drop(DECIDED.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
 fn interrupted(signal: i32) -> Error {
     let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
     Error::new(ErrorKind::Signal(signal), format!("interrupted by {name}")).hint("nothing was changed")

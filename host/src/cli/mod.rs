@@ -173,6 +173,7 @@ pub fn main() -> ExitCode {
     match run(cli.command, &options, &output) {
         Ok(code) => code,
         Err(error) => {
+            crate::interrupt::wait_for_the_end_of_clearing();
             output.error(&error);
             ExitCode::from(error.kind().exit_code())
         }

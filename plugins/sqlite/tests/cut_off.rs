@@ -240,7 +240,7 @@ fn stops(file: &Path, writer: &Child, rounds: u64) -> (Duration, u32) {
             assert!(number >= last, "C20: never back");
             last = number;
         }
-        if round % 20 == 0 {
+        if round % 5 == 0 {
             let copy = file.with_extension("copy");
             stays.copy_to(&copy).unwrap_or_else(|error| panic!("C20: {}", whole(&error)));
             assert_eq!(seen(&*read(&copy)), last, "C20");

@@ -328,12 +328,12 @@ impl Storage for InstalledDb {
 
     fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
         let copy = |connection: &Connection| copy::copy(&self.subject, connection, &self.place, file);
-        // Where others are writing it is not put right first: that waits for a write of this process, which may be waiting
-        // for the copy.
+        // It is not put right first: that waits for a write of this process, which may be waiting for the copy. Such a
+        // one shuts no reader out before it has been told that all has happened; who does is another process.
         if let Handle::Open(connection) = &self.file {
             let _working = open::working();
             match copy(connection) {
-                Err(error) if is_cut_off(&error) => {}
+                Err(error) if is_cut_off(&error) || is_busy(&error) => {}
                 copied => return copied,
             }
         }
