@@ -163,7 +163,7 @@ pub(super) fn finish(
 }
 
 /// Of what is there before or afterwards.
-fn count_of_files(rows: &[InstalledRow]) -> u64 {
+pub(super) fn count_of_files(rows: &[InstalledRow]) -> u64 {
     rows.iter().map(|row| row.files.len() as u64).sum()
 }
 

@@ -117,7 +117,8 @@ pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, en
     };
     let rows = Arc::new(rows::rows(&hooked, records, entry, &moved, storage)?);
     let mut before = rows::inverse(&rows, hooked.leaving(), storage)?;
-    let leaving = hooked.leaving().iter().map(|leaving| leaving.files.len()).sum::<usize>();
+    let leaving = hooked.leaving().iter().map(|leaving| leaving.files.len() as u64).sum::<u64>();
+    let on_record = carry_out::count_of_files(&rows.installed) + carry_out::count_of_files(&before.installed) + leaving;
     let write = || {
         let draft = drafted.map_or_else(|| draft(&hooked, site, &mut kept).map(|(draft, _)| draft), Ok)?;
         let Draft { folders, steps, .. } = draft;
@@ -126,7 +127,7 @@ pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, en
         let entries = steps.len() + files;
         Ok((Decision { places, folders, steps, rows: Arc::clone(&rows), before }, entries))
     };
-    let warnings = carry_out::carry_out_when_written(&ground, &rows, (files + leaving) as u64, write, storage)?;
+    let warnings = carry_out::carry_out_when_written(&ground, &rows, on_record, write, storage)?;
     let is_program = |change: &&Change| {
         change.path.starts_with(site.bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
     };
