@@ -135,3 +135,27 @@ fn interrupted(signal: i32) -> Error {
     let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
     Error::new(ErrorKind::Signal(signal), format!("interrupted by {name}")).hint("nothing was changed")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn c31_nobody_tells_of_an_error_while_something_is_cleared() {
+        let told = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // As `end_after_grace` holds it until the process ends.
+            let clearing = DECIDED.lock().unwrap();
+            scope.spawn(|| {
+                wait_for_the_end_of_clearing();
+                told.store(true, Ordering::SeqCst);
+            });
+            thread::sleep(Duration::from_millis(50));
+            assert!(!told.load(Ordering::SeqCst), "C31");
+            drop(clearing);
+        });
+        assert!(told.load(Ordering::SeqCst), "C31: it waits no longer than that");
+    }
+}

@@ -36,7 +36,7 @@ pub struct Overlay {
     places: Places,
     denied: Option<Arc<Denied>>,
     pub(super) settled: Settled,
-    /// The folder of the package that was placed last, where that is itself where it leads.
+    /// The folder in which the last package was placed, where that is itself where it leads.
     packages: Option<RelPath>,
 }
 

@@ -54,7 +54,7 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, data: &Place) -> Res
     Ok(work.moved)
 }
 
-/// Whether a `replace` may move something.
+/// Whether a `replace` may move something, or something may come back: else [`Moved`] is empty.
 pub(super) fn may_move(hooked: &Hooked) -> bool {
     hooked.changes().iter().any(|change| change.displaces) || !displaced_before(hooked.leaving()).is_empty()
 }
