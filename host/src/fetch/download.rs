@@ -174,13 +174,14 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
-    /// Takes bytes of a place at its end, of those that are [missing](Self::missing).
-    pub(super) fn append(&mut self, bytes: Vec<u8>, place: usize) -> io::Result<()> {
-        let (end, length) = (self.written.size(), bytes.len());
-        self.file()?.write_all_at(&bytes, end)?;
-        self.written.add(bytes, length);
+    /// Takes the first so many bytes of this piece, which a place gave, at its end: of those that are
+    /// [missing](Self::missing). What is given back, this one or an earlier one, can be filled again.
+    pub(super) fn append(&mut self, piece: Vec<u8>, length: usize, place: usize) -> io::Result<Option<Vec<u8>>> {
+        let end = self.written.size();
+        self.file()?.write_all_at(&piece[..length], end)?;
+        let used = self.written.add(piece, length);
         self.note(place);
-        Ok(())
+        Ok(used)
     }
 
     /// What was written last is this place's.

@@ -7,6 +7,7 @@
 //! that peers have comes from several places at once: `swarm`.
 
 mod ahead;
+mod buffers;
 mod download;
 mod hashing;
 mod hosts;

@@ -13,12 +13,10 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use packets_plugin_api::fetch::{Candidate, FetchErrorKind, FetchSource, Opened};
 
+use super::buffers::{Buffers, MESSAGE};
 use super::hosts::Lent;
 use super::places::panicked;
 use super::problem::Problem;
-
-/// Bytes that are told of at once.
-pub(super) const MESSAGE: usize = 128 << 10;
 
 /// What a partner is to give.
 pub(super) struct Task {
@@ -33,8 +31,8 @@ pub(super) struct Task {
 pub(super) enum News {
     /// Its bytes begin to come, and could go on to here.
     Opened(u64),
-    /// These came.
-    Bytes(Vec<u8>),
+    /// So many came, at the front of this.
+    Bytes(Vec<u8>, usize),
     /// All of it came.
     Done,
     /// It did not.
@@ -57,6 +55,7 @@ pub(super) struct Partner {
     /// The size of the whole file.
     pub(super) size: u64,
     pub(super) into: SyncSender<Message>,
+    pub(super) buffers: Buffers,
     pub(super) slot: Lent,
 }
 
@@ -114,7 +113,7 @@ impl Partner {
     /// Reads up to the end, which may move meanwhile.
     fn pass_on(&self, reader: &mut dyn Read, start: u64, end: &AtomicU64) -> Result<News, Gone> {
         let mut at = start;
-        let mut buffer = vec![0; MESSAGE];
+        let mut buffer = self.buffers.take();
         loop {
             let left = end.load(Ordering::SeqCst).saturating_sub(at);
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(MESSAGE);
@@ -129,13 +128,12 @@ impl Partner {
                 Ok(came) => {
                     at += came as u64;
                     // Much goes on as it is, little does not hold much memory.
-                    let bytes = if came < MESSAGE / 2 {
+                    let piece = if came < MESSAGE / 2 {
                         buffer[..came].to_vec()
                     } else {
-                        buffer.truncate(came);
-                        mem::replace(&mut buffer, vec![0; MESSAGE])
+                        mem::replace(&mut buffer, self.buffers.take())
                     };
-                    self.tell(News::Bytes(bytes))?;
+                    self.tell(News::Bytes(piece, came))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Ok(News::Failed(Problem::Failed(super::one_line(&error)))),

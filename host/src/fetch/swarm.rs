@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use packets_plugin_api::fetch::Opened;
 
 use super::ahead::Ahead;
+use super::buffers::Buffers;
 use super::download::Download;
 use super::hosts::Lent;
 use super::limits::{HEAD_START, LEAST_PIECE, NEAR_DECENT, NEAR_REST, TOGETHER};
 use super::pace::Pace;
-use super::partner::{self, MESSAGE, Message, News, Task};
+use super::partner::{self, Message, News, Task};
 use super::pieces::{Pieces, length_for, share_of};
 use super::places::{Invited, Places};
 use super::problem::Problem;
@@ -60,6 +61,7 @@ pub(super) struct Swarm<'s, 'd, 'p> {
     far_gives_whole: bool,
     sender: SyncSender<Message>,
     receiver: Receiver<Message>,
+    buffers: Buffers,
 }
 
 struct Partner {
@@ -113,6 +115,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             dismissed: Vec::new(),
             sender,
             receiver,
+            buffers: Buffers::default(),
         }
     }
 
@@ -203,8 +206,8 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let (number, now) = (self.partners.len(), Instant::now());
         let (tasks, to_do) = mpsc::channel();
         let slot = Lent::new(slot);
-        let (size, into) = (self.size, self.sender.clone());
-        let partner = partner::Partner { number, source, candidate, size, into, slot: slot.clone() };
+        let (size, into, buffers) = (self.size, self.sender.clone(), self.buffers.clone());
+        let partner = partner::Partner { number, source, candidate, size, into, buffers, slot: slot.clone() };
         if thread::Builder::new().name("fetch".to_owned()).spawn(move || partner.work(&to_do)).is_err() {
             // No thread to spare: one place at a time needs none.
             self.download.stay_alone();
@@ -297,7 +300,7 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         }
         match news {
             News::Opened(reach) => partner.reach = reach,
-            News::Bytes(bytes) => return self.came(number, bytes),
+            News::Bytes(piece, length) => return self.came(number, piece, length),
             News::Done => {
                 partner.is_busy = false;
                 partner.pace.begin(Instant::now());
@@ -323,10 +326,10 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
     }
 
     /// Bytes came: written where they belong, or kept until it is their turn.
-    fn came(&mut self, number: usize, mut bytes: Vec<u8>) -> Result<(), Problem> {
+    fn came(&mut self, number: usize, piece: Vec<u8>, length: usize) -> Result<(), Problem> {
         let Some(task) = self.pieces.task(number) else { return Ok(()) };
-        let accepted = self.pieces.came(number, bytes.len() as u64);
-        bytes.truncate(usize::try_from(accepted).unwrap_or_default());
+        let accepted = self.pieces.came(number, length as u64);
+        let length = usize::try_from(accepted).unwrap_or_default();
         let partner = &mut self.partners[number];
         partner.given += accepted;
         partner.pace.came(accepted, Instant::now());
@@ -335,13 +338,15 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
         let _ = partner.floor.passed(accepted);
         let place = partner.place;
         if task.start == self.download.size() {
-            if let Err(error) = self.download.append(bytes, place).and_then(|()| self.write_what_waits()) {
+            if let Err(error) = self.append(piece, length, place).and_then(|()| self.write_what_waits()) {
                 return self.no_room(error);
             }
-        } else if self.ahead.put(task.start, &bytes, place, || self.download.scratch()).is_err() {
+        } else if self.ahead.put(task.start, &piece[..length], place, || self.download.scratch()).is_err() {
             // What comes in order needs no second file.
             self.download.stay_alone();
             return Ok(());
+        } else {
+            self.buffers.give_back(piece);
         }
         self.pieces.written(self.download.size());
         self.go_on(number);
@@ -358,11 +363,19 @@ impl<'s, 'd, 'p> Swarm<'s, 'd, 'p> {
             return Ok(());
         }
         loop {
-            let mut room = vec![0; MESSAGE];
-            let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room)? else { return Ok(()) };
-            room.truncate(length);
-            self.download.append(room, giver)?;
+            let mut room = self.buffers.take();
+            let Some((length, giver)) = self.ahead.take(self.download.size(), &mut room)? else {
+                self.buffers.give_back(room);
+                return Ok(());
+            };
+            self.append(room, length, giver)?;
         }
+    }
+
+    fn append(&mut self, piece: Vec<u8>, length: usize, place: usize) -> io::Result<()> {
+        let used = self.download.append(piece, length, place)?;
+        used.into_iter().for_each(|used| self.buffers.give_back(used));
+        Ok(())
     }
 
     /// Where there is none for both files there may be for one.
