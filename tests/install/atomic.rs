@@ -153,25 +153,3 @@ fn c27_m08_the_needs_are_others() {
         "third",
     );
 }
-
-#[test]
-fn a_step_that_cannot_be_written_down_leaves_nothing_on_record() {
-    // So many that their rows are written on a thread of their own, which begins before the steps are known.
-    const MANY: usize = 1200;
-    let environment = TestEnvironment::new();
-    environment.prime();
-    let files: Vec<Entry> = (0..MANY).map(|at| Entry::file(&format!("data/many/{at}"), "x")).collect();
-    std::fs::write(environment.repo().join("many-1.pkt.tar.zst"), Package::new("many", "1").archive_with(&files))
-        .unwrap();
-    environment.put("opt/packets/many/mine", "not a package's");
-    let install = || environment.run_with_repo(&["install", "many"]);
-    environment
-        .refused(7, install)
-        .says("cannot put /opt/packets/many in place")
-        .says("something stands there already");
-    assert_eq!(environment.installed(), [""; 0]);
-    fs::remove_dir_all(environment.at("opt/packets/many")).unwrap();
-    install().ok();
-    environment.run(&["verify"]).ok();
-    assert!(environment.at(&format!("opt/packets/many/data/many/{}", MANY - 1)).is_file());
-}

@@ -8,6 +8,7 @@ mod dry_run;
 mod fixtures;
 mod grants;
 mod hooks;
+mod many;
 mod needs;
 mod relocate;
 mod roots;

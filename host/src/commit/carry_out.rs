@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::relpath::RelPath;
@@ -9,10 +10,10 @@ use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError, Sto
 
 use super::Area;
 use super::apply::Applier;
-use super::rows_ahead::recorded_when;
+use super::rows_ahead::{Recording, recorded_when};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
-use crate::journal::{Decision, End, Record};
+use crate::journal::{Decision, End, Record, SharedRows};
 
 /// Bytes of the database for each byte of the journal's rows, its own journal included, about.
 const DATABASE_FACTOR: u64 = 2;
@@ -20,9 +21,6 @@ const DATABASE_FACTOR: u64 = 2;
 const BYTES_OF_A_FILE: u64 = 256;
 /// Bytes that a database needs for the smallest change.
 const DATABASE_LEAST: u64 = 256 << 10;
-
-/// With so many files their rows are written ahead: with fewer, a thread and a second handle of the record cost more.
-const ROWS_AHEAD: u64 = 1000;
 
 /// What a transaction is carried out on.
 pub(crate) struct Ground<'a> {
@@ -47,32 +45,25 @@ pub(crate) fn carry_out(
     entries: usize,
     storage: &mut dyn Storage,
 ) -> Result<Vec<String>> {
-    let rows = Arc::clone(&decision.rows);
+    let rows = decision.rows.share();
     let files = count_of_files(&decision.rows.installed) + count_of_files(&decision.before.installed);
-    carry_out_when_written(ground, &rows, files, || Ok((decision, entries)), storage)
+    let has_happened = |done: &Result<Happened>| done.as_ref().is_ok_and(Happened::has_happened);
+    let (happened, recorded) = recorded_when(storage, files, Vec::new, has_happened, |recording| {
+        happen(ground, recording, &rows, files, || Ok((decision, entries)))
+    });
+    record(ground, happened?, recorded, storage)
 }
 
-/// The same for a decision of which only the rows are known, and of how many `files` it is: the steps are written down
-/// by `write` while the rows are written.
+/// Records what has happened, where that was not done meanwhile. Returns what is left to clear up, one sentence each.
 ///
 /// # Errors
-/// As there, and those of `write`: then nothing has changed.
-pub(crate) fn carry_out_when_written(
+/// As [`carry_out`].
+pub(super) fn record(
     ground: &Ground<'_>,
-    rows: &Rows,
-    files: u64,
-    write: impl FnOnce() -> Result<(Decision, usize)>,
+    Happened { decision, ended }: Happened,
+    recorded: Option<Result<bool, StorageError>>,
     storage: &mut dyn Storage,
 ) -> Result<Vec<String>> {
-    let (carried, recorded) = if files < ROWS_AHEAD {
-        (decide_and_happen(ground, files, write, |copy| storage.copy_to(copy)), None)
-    } else {
-        let before = storage.reader();
-        let copy_to = |copy: &Path| before.and_then(|before| before.copy_to(copy));
-        let work = || decide_and_happen(ground, files, write, copy_to);
-        recorded_when(storage, rows, |carried| matches!(carried, Ok((_, Ok(_)))), work)
-    };
-    let (decision, ended) = carried?;
     let area = ground.area;
     let not_copied = match ended {
         Ok(not_copied) => not_copied,
@@ -101,21 +92,46 @@ pub(crate) fn carry_out_when_written(
 }
 
 /// The decision, and how it ended.
-type Carried = (Box<Decision>, Result<Option<StorageError>, Stopped>);
+pub(super) struct Happened {
+    decision: Box<Decision>,
+    ended: Result<Option<StorageError>, Stopped>,
+}
 
-/// What is decided is written down, and happens.
-fn decide_and_happen(
+impl Happened {
+    /// Whether all of it has.
+    pub(super) fn has_happened(&self) -> bool {
+        self.ended.is_ok()
+    }
+}
+
+/// What is decided happens. The rows are known, and of how many `files` they are; the steps are written down by `write`
+/// while the rows are written.
+///
+/// # Errors
+/// Those of `write`, and no room: then nothing has changed.
+pub(super) fn happen(
     ground: &Ground<'_>,
+    recording: &Recording<'_>,
+    rows: &Arc<Rows>,
     files: u64,
     write: impl FnOnce() -> Result<(Decision, usize)>,
-    copy_to: impl FnOnce(&Path) -> Result<(), StorageError>,
-) -> Result<Carried> {
-    let (decision, entries) = write()?;
+) -> Result<Happened> {
+    recording.begin(rows);
+    let (decision, entries) = thread::scope(|scope| {
+        let text = || SharedRows::written(Arc::clone(rows));
+        // Without a thread to spare it is written with the journal.
+        let text = recording.is_ahead().then(|| thread::Builder::new().spawn_scoped(scope, text).ok()).flatten();
+        let (mut decision, entries) = write()?;
+        if let Some(rows) = text.and_then(|text| text.join().ok()) {
+            decision.rows = rows;
+        }
+        Ok::<_, Error>((decision, entries))
+    })?;
     ground.area.reserve(ground.record_folder, DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * files)?;
     let record = Record::Decided(Box::new(decision));
-    let ended = happen(ground, &record, entries, copy_to);
+    let ended = decide_and_apply(ground, &record, entries, recording.before());
     match record {
-        Record::Decided(decision) => Ok((decision, ended)),
+        Record::Decided(decision) => Ok(Happened { decision, ended }),
         _ => Err(Error::new(ErrorKind::Bug, "a decision is none")),
     }
 }
@@ -128,13 +144,13 @@ enum Stopped {
     Within(Error),
 }
 
-/// What was staged is made durable, then the decision, then every step of it; then `copy_to` copies the record as it was
-/// before. The answer is why no copy of it is kept, where that is so.
-fn happen(
+/// What was staged is made durable, then the decision, then every step of it; then the record is copied as it was
+/// `before`. The answer is why no copy of it is kept, where that is so.
+fn decide_and_apply(
     ground: &Ground<'_>,
     record: &Record,
     entries: usize,
-    copy_to: impl FnOnce(&Path) -> Result<(), StorageError>,
+    before: &dyn Storage,
 ) -> Result<Option<StorageError>, Stopped> {
     let Ground { root, record_copy, area, .. } = *ground;
     let Record::Decided(decision) = record else { return Ok(None) };
@@ -147,7 +163,7 @@ fn happen(
     let mut applier = Applier::new(root, &decision.folders);
     let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
     begun.and_then(|()| applier.sync(&decision.steps, area)).map_err(Stopped::Within)?;
-    Ok(copy_to(record_copy).err().filter(|error| error.kind != StorageErrorKind::NotFound))
+    Ok(before.copy_to(record_copy).err().filter(|error| error.kind != StorageErrorKind::NotFound))
 }
 
 /// Records what happened; where that fails, once more with the room that was set aside.

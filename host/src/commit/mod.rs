@@ -29,14 +29,17 @@ use std::sync::Arc;
 
 use packets_hook_runtime::view::{Becomes, Change};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::Storage;
+use packets_plugin_api::storage::{Storage, StorageError};
 
 pub use area::{About, Area};
 pub(crate) use carry_out::Ground;
+use carry_out::Happened;
 pub(crate) use record_only::record_only;
 pub(crate) use relocate::{Moved, Relocation, relocate};
 pub(crate) use resume::{Openers, Resumed, resume};
 pub use rows::Entry;
+pub(crate) use rows::likely;
+pub(crate) use rows_ahead::{Recording, recorded_when};
 pub(crate) use staged::free;
 pub(crate) use take_back::Reversal;
 
@@ -92,6 +95,13 @@ pub struct Site<'a> {
     pub bin: &'a RelPath,
 }
 
+impl Site<'_> {
+    fn ground(&self) -> Ground<'_> {
+        let Site { target, record_folder, record_copy, area, .. } = *self;
+        Ground { root: target.root(), record_folder, record_copy, area }
+    }
+}
+
 /// The steps for all of it.
 fn draft<'a>(hooked: &Hooked, site: &Site<'a>, kept: &mut Vec<Kept>) -> Result<(Draft<'a>, changes::Moved)> {
     let mut draft = Draft::new(site.target.root(), site.area);
@@ -100,13 +110,45 @@ fn draft<'a>(hooked: &Hooked, site: &Site<'a>, kept: &mut Vec<Kept>) -> Result<(
     Ok((draft, moved))
 }
 
-/// Applies what the hooks stage left, and records it.
+/// A transaction of which all has happened but that it is recorded, or that stopped somewhere.
+pub(crate) struct Applied {
+    happened: Happened,
+    committed: Committed,
+}
+
+impl Applied {
+    /// Whether all has happened.
+    pub(crate) fn has_happened(&self) -> bool {
+        self.happened.has_happened()
+    }
+
+    /// Records it, where that was not done while it happened.
+    ///
+    /// # Errors
+    /// Where it stopped, or why it is not recorded; then everything is as it was, unless the error says otherwise.
+    pub(crate) fn record(
+        mut self,
+        site: &Site<'_>,
+        recorded: Option<Result<bool, StorageError>>,
+        storage: &mut dyn Storage,
+    ) -> Result<Committed> {
+        self.committed.warnings = carry_out::record(&site.ground(), self.happened, recorded, storage)?;
+        Ok(self.committed)
+    }
+}
+
+/// Applies what the hooks stage left.
 ///
 /// # Errors
-/// The first step that fails; then everything is as it was, unless the error says otherwise.
-pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, entry: &Entry<'_>) -> Result<Committed> {
-    let Site { target, record_folder, record_copy, area, .. } = *site;
-    let ground = Ground { root: target.root(), record_folder, record_copy, area };
+/// What is found before anything has changed.
+pub(crate) fn apply(
+    mut hooked: Hooked,
+    site: &Site<'_>,
+    recording: &Recording<'_>,
+    entry: &Entry<'_>,
+) -> Result<Applied> {
+    let (ground, storage) = (site.ground(), recording.before());
+    let (area, record_folder) = (site.area, site.record_folder);
     let mut kept = hooked.kept().to_vec();
     let records = hooked.take_records();
     let files = records.iter().map(|(_, files)| files.len()).sum::<usize>();
@@ -125,12 +167,13 @@ pub fn commit(mut hooked: Hooked, site: &Site<'_>, storage: &mut dyn Storage, en
         let places = area.places(record_folder)?;
         rows::complete(&mut before, hooked.take_leaving());
         let entries = steps.len() + files;
-        Ok((Decision { places, folders, steps, rows: Arc::clone(&rows), before }, entries))
+        Ok((Decision { places, folders, steps, rows: Arc::clone(&rows).into(), before }, entries))
     };
-    let warnings = carry_out::carry_out_when_written(&ground, &rows, on_record, write, storage)?;
+    let happened = carry_out::happen(&ground, recording, &rows, on_record, write)?;
     let is_program = |change: &&Change| {
         change.path.starts_with(site.bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
     };
     let programs = hooked.changes().iter().filter(is_program).map(|change| change.path.clone()).collect();
-    Ok(Committed { outcomes: hooked.outcomes().to_vec(), kept, programs, warnings })
+    let committed = Committed { outcomes: hooked.outcomes().to_vec(), kept, programs, warnings: Vec::new() };
+    Ok(Applied { happened, committed })
 }

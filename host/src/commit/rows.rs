@@ -10,7 +10,7 @@ use packets_plugin_api::storage::{
 use super::changes::Moved;
 use crate::error::Result;
 use crate::fetch;
-use crate::hook::{Hooked, Leaving};
+use crate::hook::{self, Arriving, Hooked, Leaving};
 use crate::journal::Inverse;
 use crate::plan::{Installation, Plan, Source};
 
@@ -49,15 +49,7 @@ pub(super) fn rows(
                 }
             }
         }
-        let mut package = arriving.package.clone();
-        package.installed_size = files
-            .iter()
-            .map(|file| match &file.kind {
-                FileKind::File { size, .. } => *size,
-                _ => 0,
-            })
-            .sum();
-        installed.push(InstalledRow { package, files });
+        installed.push(row(arriving, files));
     }
     installed.extend(of_displaced(hooked, moved, storage)?);
     Ok(Rows {
@@ -73,6 +65,20 @@ pub(super) fn rows(
         installed,
         approved: hooked.approved().to_vec(),
     })
+}
+
+/// What will be on record of a package, where its hooks change nothing.
+pub(crate) fn likely(arriving: &Arriving) -> InstalledRow {
+    row(arriving, hook::brought(arriving))
+}
+
+fn row(arriving: &Arriving, files: Vec<FileRecord>) -> InstalledRow {
+    let size = |file: &FileRecord| match &file.kind {
+        FileKind::File { size, .. } => *size,
+        _ => 0,
+    };
+    let installed_size = files.iter().map(size).sum();
+    InstalledRow { package: InstalledPackage { installed_size, ..arriving.package.clone() }, files }
 }
 
 fn origins(entry: &Entry<'_>) -> Vec<Origin> {

@@ -1,29 +1,66 @@
-//! The rows of a transaction are written while it happens, and recorded when it has.
+//! The rows of a transaction are written while it is found out and happens, and recorded when it has.
 //!
-//! To write them takes about as long as to write down the steps and the journal and to do them, so another thread does
-//! it: nobody sees anything of them until all steps are done and durable.
+//! To write them takes about as long as hooks, writing down the steps and the journal, and doing them, so another thread
+//! does it: nobody sees anything of them until all steps are done and durable. What hooks add is not known when it begins:
+//! what packages bring is written as if they added nothing, and whatever turns out to be otherwise is written anew.
 
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use packets_plugin_api::storage::{Rows, Storage, StorageError};
+use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
 
-/// Does `work`, and records the rows where it says that all has happened. What it answers comes back, and whether the
-/// rows are recorded; none where nobody has tried.
-pub(super) fn recorded_when<T>(
+/// With so many files their rows are written ahead: with fewer, a thread and a second handle of the record cost more.
+const ROWS_AHEAD: u64 = 1000;
+
+/// The record while a transaction is at work.
+pub(crate) struct Recording<'a> {
+    before: &'a dyn Storage,
+    /// Whoever writes the rows, where somebody does.
+    writer: Option<SyncSender<Arc<Rows>>>,
+}
+
+impl Recording<'_> {
+    /// The record as it was before.
+    pub(crate) fn before(&self) -> &dyn Storage {
+        self.before
+    }
+
+    /// Whether there are so many rows that another thread writes them.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// These are to be recorded when all has happened.
+    pub(super) fn begin(&self, rows: &Arc<Rows>) {
+        // A writer that has failed does not listen any more.
+        let _ = self.writer.as_ref().map(|writer| writer.send(Arc::clone(rows)));
+    }
+}
+
+/// Does `work`, and records the rows that it [begins](Recording::begin) with where it says that all has happened. There are
+/// so many `files` in them or that they replace, about, and most likely they are `likely`. What `work` answers comes back,
+/// and whether the rows are recorded; none where nobody has tried.
+pub(crate) fn recorded_when<T>(
     storage: &mut dyn Storage,
-    rows: &Rows,
+    files: u64,
+    likely: impl FnOnce() -> Vec<InstalledRow> + Send,
     happened: impl Fn(&T) -> bool,
-    work: impl FnOnce() -> T,
+    work: impl FnOnce(&Recording<'_>) -> T,
 ) -> (T, Option<Result<bool, StorageError>>) {
+    let reader = if files < ROWS_AHEAD { None } else { storage.reader().ok() };
+    let Some(before) = reader else {
+        return (work(&Recording { before: storage, writer: None }), None);
+    };
     thread::scope(|scope| {
+        let (begin, begun) = mpsc::sync_channel(1);
         let (tell, told) = mpsc::sync_channel(1);
-        // Who hangs up has panicked.
-        let write = move || storage.finish_when(rows, &mut || told.recv().unwrap_or(false));
+        // Who hangs up has failed, or panicked.
+        let write =
+            move || storage.finish_when(&likely(), &mut || begun.recv().ok(), &mut || told.recv().unwrap_or(false));
         // Without a thread to spare the rows are left to write.
         let writer = thread::Builder::new().name("rows".to_owned()).spawn_scoped(scope, write).ok();
-        let done = work();
-        // A writer that has failed does not listen any more.
+        let done = work(&Recording { before: before.as_ref(), writer: Some(begin) });
         let _ = tell.send(happened(&done));
         // After a panic they are recorded whole or not at all, and recording them again does no harm.
         (done, writer.and_then(|writer| writer.join().ok()))

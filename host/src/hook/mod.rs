@@ -9,6 +9,8 @@ mod permissions;
 mod records;
 mod run;
 
+use std::sync::Arc;
+
 use packets_hook_runtime::view::Change;
 use packets_plugin_api::hook::HookSource;
 use packets_plugin_api::ident::PackageName;
@@ -17,6 +19,7 @@ use packets_plugin_api::storage::{Approval, FileRecord, InstalledPackage};
 
 pub use permissions::{Approvals, Permitted, StoredGrants};
 pub use records::StoredOwners;
+pub(crate) use records::brought;
 pub use run::{Hooks, Runners};
 
 use crate::manifest::Manifest;
@@ -49,11 +52,18 @@ pub struct Arriving {
     pub package: InstalledPackage,
 }
 
+impl Arriving {
+    /// Whether it has any hooks.
+    pub(crate) fn has_hooks(&self) -> bool {
+        run::has_hooks(self.staged.manifest())
+    }
+}
+
 /// A transaction whose hooks have all run: what will change is known. Only this
 /// module makes one.
 #[derive(Debug)]
 pub struct Hooked {
-    arriving: Vec<Arriving>,
+    arriving: Arc<[Arriving]>,
     leaving: Vec<Leaving>,
     changes: Vec<Change>,
     records: Vec<(PackageName, Vec<FileRecord>)>,

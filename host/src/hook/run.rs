@@ -61,7 +61,7 @@ fn asked_by(manifest: &Manifest) -> Permissions {
     if has_hooks(manifest) { manifest.permissions.clone() } else { Permissions::default() }
 }
 
-fn has_hooks(manifest: &Manifest) -> bool {
+pub(super) fn has_hooks(manifest: &Manifest) -> bool {
     manifest.hooks.install.is_some() || manifest.hooks.remove.is_some()
 }
 
@@ -124,7 +124,7 @@ impl Hooks<'_> {
     ///
     /// # Errors
     /// The first hook that fails or is denied; nothing has changed.
-    pub fn run(&self, mut overlay: Overlay, arriving: Vec<Arriving>, leaving: Vec<Leaving>) -> Result<Hooked> {
+    pub fn run(&self, mut overlay: Overlay, arriving: Arc<[Arriving]>, leaving: Vec<Leaving>) -> Result<Hooked> {
         // Who is not approved is refused before the first hook of anyone runs.
         let permitted = arriving.iter().map(|package| self.permit(package)).collect::<Result<Vec<_>>>()?;
         let approved = permitted.iter().filter_map(|permitted| permitted.approved.clone()).collect();
@@ -193,7 +193,7 @@ impl Hooks<'_> {
     fn conclude(
         &self,
         mut overlay: Overlay,
-        arriving: Vec<Arriving>,
+        arriving: Arc<[Arriving]>,
         leaving: Vec<Leaving>,
         outcomes: Vec<HookOutcome>,
         kept: BTreeSet<RelPath>,
@@ -210,7 +210,7 @@ impl Hooks<'_> {
         let mut kept: Vec<Kept> =
             kept.into_iter().map(|path| Kept { was: path.clone(), now: path, beside: None }).collect();
         let mut folded = Vec::with_capacity(arriving.len());
-        for package in &arriving {
+        for package in arriving.iter() {
             folded.push((package, overlay.fold_into_tree(&package.folder).map_err(failed)?));
         }
         let by_package = records::by_package(&changes);

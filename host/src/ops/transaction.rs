@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use packets_hook_runtime::folder::Folder;
@@ -16,8 +17,8 @@ use super::gather::Loose;
 use super::install::mode;
 use super::private::PrivateFolder;
 use super::stage::Supply;
-use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome, room};
-use crate::commit::{self, About, Area, Entry, Site};
+use super::{DryRun, ExtraGrant, HookOutcome, NewPermissions, Options, Outcome, room};
+use crate::commit::{self, About, Applied, Area, Entry, Site};
 use crate::error::{Context as _, Result};
 use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners, StoredGrants};
 use crate::plan::{self, Plan};
@@ -99,9 +100,10 @@ impl<'a> Transaction<'a> {
             room::check(self.context, &plan, data, fetcher.cache())?;
         }
         let staged = self.timed("fetch and unpack", || supply.stage(&plan, &staging.trees))?;
-        let hooked =
-            self.timed("hooks", || self.run_hooks(&plan, staged, installed, storage.as_ref(), &staging, (&id, time)))?;
+        let arriving: Arc<[Arriving]> = arriving(&plan, staged, &self.context.data, time)?.into();
+        let leaving = self.leaving(&plan, installed, storage.as_ref())?;
         let Kind::Real { area, data } = &staging.kind else {
+            let hooked = self.run_hooks(arriving, leaving, storage.as_ref(), &staging, (&id, time))?;
             let (files, bytes) = weight(&hooked);
             return Ok(Outcome {
                 plan,
@@ -125,9 +127,24 @@ impl<'a> Transaction<'a> {
             area,
             bin: &self.context.bin,
         };
-        let permissions = hooked.permissions().to_vec();
-        let (files, bytes) = weight(&hooked);
-        let committed = self.timed("commit", || commit::commit(hooked, &site, storage.as_mut(), &entry))?;
+        let on_record = count_of_files(&arriving, &leaving);
+        let likely = {
+            // Without hooks it takes longer to think what their rows will be than to wait for them.
+            let arriving = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
+            move || arriving.iter().flat_map(|arriving| arriving.iter()).map(commit::likely).collect()
+        };
+        let has_happened = |applied: &Result<Changed>| applied.as_ref().is_ok_and(|done| done.applied.has_happened());
+        let (applied, recorded) =
+            commit::recorded_when(storage.as_mut(), on_record, likely, has_happened, |recording| {
+                let hooked = self.run_hooks(arriving, leaving, recording.before(), &staging, (&id, time))?;
+                let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
+                let applied = commit::apply(hooked, &site, recording, &entry)?;
+                Ok(Changed { applied, permissions, weight, begun })
+            });
+        let Changed { applied, permissions, weight: (files, bytes), begun } = applied?;
+        let committed = applied.record(&site, recorded, storage.as_mut());
+        self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
+        let committed = committed?;
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
         }
@@ -173,16 +190,13 @@ impl<'a> Transaction<'a> {
 
     fn run_hooks(
         &self,
-        plan: &Plan,
-        staged: Vec<Staged>,
-        installed: &[InstalledPackage],
+        arriving: Arc<[Arriving]>,
+        leaving: Vec<Leaving>,
         storage: &dyn Storage,
         staging: &Staging,
         transaction: (&TransactionId, u64),
     ) -> Result<Hooked> {
-        let arriving = arriving(plan, staged, &self.context.data, transaction.1)?;
-        let leaving = self.leaving(plan, installed, storage)?;
-        self.hooks(storage, transaction).run(self.overlay(staging)?, arriving, leaving)
+        self.timed("hooks", || self.hooks(storage, transaction).run(self.overlay(staging)?, arriving, leaving))
     }
 
     /// The packages that go or are replaced, in the plan's order.
@@ -264,6 +278,22 @@ impl<'a> Transaction<'a> {
             events: self.events,
         }
     }
+}
+
+/// What a transaction has changed.
+struct Changed {
+    applied: Applied,
+    permissions: Vec<NewPermissions>,
+    weight: (u64, u64),
+    /// When it began to.
+    begun: Instant,
+}
+
+/// How many files are on record of these packages, before and afterwards, but for what hooks make.
+fn count_of_files(arriving: &[Arriving], leaving: &[Leaving]) -> u64 {
+    let comes: usize = arriving.iter().map(|package| package.staged.files().len()).sum();
+    let goes: usize = leaving.iter().map(|package| package.files.len()).sum();
+    (comes + goes) as u64
 }
 
 /// How many files and links the arriving packages have, and their bytes.

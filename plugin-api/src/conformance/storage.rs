@@ -7,6 +7,7 @@
 //! index_suite(&MemoryFormat::default(), &folder);
 //! ```
 
+mod ahead;
 mod index;
 mod memory;
 mod sample;
@@ -49,7 +50,8 @@ pub fn storage_suite(format: &dyn StorageFormat, folder: &Path) {
     approvals_are_kept_by_name_and_family(format, &folder.join("approvals"));
     a_refused_transaction_leaves_nothing(format, &folder.join("refused"));
     readers_see_what_writers_finished(format, &folder.join("readers"));
-    what_does_not_happen_is_not_recorded(format, &folder.join("happens"));
+    ahead::what_does_not_happen_is_not_recorded(format, &folder.join("happens"));
+    ahead::what_was_likely_counts_for_nothing(format, &folder.join("likely"));
     what_is_recorded_is_said(format, &folder.join("recorded"));
     the_history_keeps_every_word(format, &folder.join("history"));
     a_copy_is_a_record_of_its_own(format, &folder.join("copied"), &folder.join("copy"));
@@ -268,40 +270,6 @@ fn readers_see_what_writers_finished(format: &dyn StorageFormat, file: &Path) {
         must("finish", writer.finish(&rows));
         assert_eq!(names(&*reader).len() as u64, number, "an open reader sees what has been finished");
     }
-}
-
-fn what_does_not_happen_is_not_recorded(format: &dyn StorageFormat, file: &Path) {
-    let mut writer = write(format, file);
-    let reader = must("reading it", writer.reader());
-    let many: Vec<_> = (0..5000).map(|at| data(&format!("opt/a/data/a-file-of-many-{at}"))).collect();
-    let mut first = rows(1);
-    first.installed = vec![row(installed("a"), &many)];
-    let nobody_sees_it = || {
-        assert_eq!(names(&*reader), Vec::<String>::new(), "nobody sees what is not sure to happen");
-        assert!(!must("recorded", reader.recorded(&first.transaction.id)));
-    };
-    let mut asked = 0;
-    let mut answer = |does: bool| {
-        must(
-            "finishing",
-            writer.finish_when(&first, &mut || {
-                asked += 1;
-                nobody_sees_it();
-                does
-            }),
-        )
-    };
-    assert!(!answer(false), "what does not happen is not said to be recorded");
-    nobody_sees_it();
-    assert!(answer(true));
-    assert_eq!(asked, 2, "it is asked once each time");
-    for storage in [&reader, &read(format, file)] {
-        assert_eq!(names(&**storage), ["a"], "from then on everybody sees it");
-        assert_eq!(must("files", storage.files(&name("a"))).len(), many.len());
-    }
-    assert!(must("again", writer.finish_when(&first, &mut || false)), "what is recorded stays so");
-    assert_eq!(must("history", reader.history(9)).len(), 1);
-    must_fail("finishing for reading", read(format, file).finish_when(&rows(2), &mut || true));
 }
 
 fn what_is_recorded_is_said(format: &dyn StorageFormat, file: &Path) {

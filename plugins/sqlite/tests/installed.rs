@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -465,10 +465,10 @@ fn c24_a_copy_waits_for_no_write_of_its_own_process() {
     let (tell, told) = mpsc::channel();
     let copy = home.path().join("copy.db");
     thread::scope(|scope| {
-        let next = rows(2, vec![package("b")]);
+        let next = Arc::new(rows(2, vec![package("b")]));
         let writing = scope.spawn(move || {
             let happens = &mut || told.recv_timeout(Duration::from_secs(30)).expect("the copy has come to an end");
-            writer.finish_when(&next, happens).unwrap()
+            writer.finish_when(&[], &mut || Some(next.clone()), happens).unwrap()
         });
         let copying = scope.spawn(move || {
             let copied = reader.copy_to(&copy);

@@ -1,5 +1,8 @@
 //! Recording a transaction.
 
+use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
+
 use packets_plugin_api::hook::Grant;
 use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::storage::{
@@ -29,21 +32,34 @@ const INSERT_APPROVAL: &str = "INSERT OR REPLACE INTO approvals(name, family, ap
 const INSERT_TRANSACTION: &str =
     "INSERT INTO transactions(id, time, command, summary, origins, undoes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// Records `rows` in one SQLite transaction, where `happens` says so once they are written and nobody sees them yet; the
-/// answer is whether they are recorded. A transaction that is recorded already changes nothing.
-pub(super) fn finish(
+/// Records the rows in one SQLite transaction, where `happens` says so once they are written and nobody sees them yet; the
+/// answer is whether they are recorded. What is `likely` is written before they are asked for. A transaction that is
+/// recorded already changes nothing.
+pub(super) fn finish<R: Deref<Target = Rows>>(
     subject: &Subject,
     connection: &mut Connection,
-    rows: &Rows,
+    likely: &[InstalledRow],
+    rows: impl FnOnce() -> Option<R>,
     happens: &mut dyn FnMut() -> bool,
 ) -> Result<bool, StorageError> {
     let failed = subject.failed("write to");
     connection.execute_batch(super::WRITING).map_err(&failed)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+    let mut written = write_installed(&transaction, likely).map_err(&failed)?;
+    let Some(rows) = rows() else {
+        return transaction.rollback().map(|()| false).map_err(&failed);
+    };
     if is_recorded(&transaction, &rows.transaction.id).map_err(&failed)? {
-        return Ok(true);
+        return transaction.rollback().map(|()| true).map_err(&failed);
     }
-    write(&transaction, rows).map_err(&failed)?;
+    let installed: HashSet<&PackageName> = rows.installed.iter().map(|row| &row.package.name).collect();
+    if !written.keys().all(|name| installed.contains(name)) {
+        // What stood for it before is gone by now.
+        transaction.rollback().map_err(&failed)?;
+        transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+        written.clear();
+    }
+    write(&transaction, &rows, &written).map_err(&failed)?;
     write_v1_dependencies(subject, &transaction)?;
     if !happens() {
         return transaction.rollback().map(|()| false).map_err(&failed);
@@ -56,15 +72,47 @@ pub(super) fn is_recorded(connection: &Connection, id: &TransactionId) -> rusqli
     connection.prepare_cached("SELECT 1 FROM transactions WHERE id = ?1")?.exists([id.as_str()])
 }
 
-fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
+/// What was written of packages, and their numbers in our own tables.
+type Written<'a> = HashMap<&'a PackageName, (i64, &'a InstalledRow)>;
+
+fn write(transaction: &Transaction<'_>, rows: &Rows, written: &Written<'_>) -> rusqlite::Result<()> {
     for name in &rows.gone {
         remove_details(transaction, name)?;
         transaction.prepare_cached("DELETE FROM packages WHERE realname = ?1")?.execute([name.as_str()])?;
     }
+    let mut others = Vec::new();
+    for row in &rows.installed {
+        match missing(written, row) {
+            Some((id, files)) => insert_files(transaction, id, files)?,
+            None => others.push(row),
+        }
+    }
+    write_installed(transaction, others)?;
+    for approval in &rows.approved {
+        write_approval(transaction, approval)?;
+    }
+    write_transaction(transaction, &rows.transaction)
+}
+
+/// The paths that are not written of a package of which all that is written is right, and its number.
+fn missing<'a>(written: &Written<'_>, row: &'a InstalledRow) -> Option<(i64, Vec<&'a FileRecord>)> {
+    let (id, written) = written.get(&row.package.name).filter(|(_, written)| written.package == row.package)?;
+    let mut right = written.files.iter().peekable();
+    let files = row.files.iter().filter(|file| right.next_if(|right| right == file).is_none()).collect();
+    right.next().is_none().then_some((*id, files))
+}
+
+/// Writes packages anew, whatever stands for them.
+fn write_installed<'a>(
+    transaction: &Transaction<'_>,
+    rows: impl IntoIterator<Item = &'a InstalledRow>,
+) -> rusqlite::Result<Written<'a>> {
     // By their folders, so that the look-up by path grows at its end too.
-    let mut ordered: Vec<&InstalledRow> = rows.installed.iter().collect();
+    let mut ordered: Vec<&InstalledRow> = rows.into_iter().collect();
     ordered.sort_unstable_by_key(|row| row.package.folder.as_str());
-    for InstalledRow { package, files } in ordered {
+    let mut written = Written::new();
+    for row in ordered {
+        let InstalledRow { package, files } = row;
         remove_details(transaction, &package.name)?;
         transaction.prepare_cached(UPSERT_PACKAGE)?.execute(params![
             package.name.as_str(),
@@ -74,12 +122,10 @@ fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
             number(package.serial)?,
         ])?;
         let id = insert_details(transaction, package)?;
-        insert_files(transaction, id, files)?;
+        insert_files(transaction, id, files.iter().collect())?;
+        written.insert(&package.name, (id, row));
     }
-    for approval in &rows.approved {
-        write_approval(transaction, approval)?;
-    }
-    write_transaction(transaction, &rows.transaction)
+    Ok(written)
 }
 
 fn write_transaction(transaction: &Transaction<'_>, row: &TransactionRow) -> rusqlite::Result<()> {
@@ -126,12 +172,15 @@ pub(super) fn insert_details(transaction: &Transaction<'_>, package: &InstalledP
 }
 
 /// Adds the paths of a package.
-pub(super) fn insert_files(transaction: &Transaction<'_>, id: i64, files: &[FileRecord]) -> rusqlite::Result<()> {
+pub(super) fn insert_files(
+    transaction: &Transaction<'_>,
+    id: i64,
+    mut files: Vec<&FileRecord>,
+) -> rusqlite::Result<()> {
     // In the order of the table each row goes behind the last, and pages fill up.
-    let mut ordered: Vec<&FileRecord> = files.iter().collect();
-    ordered.sort_unstable_by_key(|file| file.path.as_str());
+    files.sort_unstable_by_key(|file| file.path.as_str());
     let mut insert = transaction.prepare_cached(INSERT_FILE)?;
-    for file in ordered {
+    for file in files {
         let (kind, mode, size, sha256, asked, target) = match &file.kind {
             FileKind::File { mode, size, sha256 } => {
                 ("file", Some(*mode), Some(number(*size)?), Some(sha256.as_bytes().as_slice()), None, None)

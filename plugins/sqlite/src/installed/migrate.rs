@@ -86,5 +86,5 @@ fn adopt(transaction: &Transaction<'_>, package: InstalledPackage, adopted: &Ado
         ..package
     };
     let id = insert_details(transaction, &package)?;
-    insert_files(transaction, id, &adopted.files)
+    insert_files(transaction, id, adopted.files.iter().collect())
 }

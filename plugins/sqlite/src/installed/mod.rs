@@ -8,13 +8,15 @@ mod rows;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    Adopter, Approval, FileRecord, InstalledPackage, MadeBy, Rows, Storage, StorageError, StorageErrorKind,
-    TransactionRow,
+    Adopter, Approval, FileRecord, InstalledPackage, InstalledRow, MadeBy, Rows, Storage, StorageError,
+    StorageErrorKind, TransactionRow,
 };
 use rusqlite::{Connection, Params, Row};
 
@@ -191,6 +193,26 @@ impl InstalledDb {
         }
     }
 
+    /// See [`Storage::finish_when`].
+    fn record<R: Deref<Target = Rows>>(
+        &mut self,
+        likely: &[InstalledRow],
+        rows: impl FnOnce() -> Option<R>,
+        happens: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, StorageError> {
+        if !self.writable {
+            return Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading"));
+        }
+        let mut connection = match std::mem::replace(&mut self.file, Handle::Closed) {
+            Handle::Open(connection) => connection,
+            Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
+        };
+        let _working = open::working();
+        let is_recorded = finish::finish(&self.subject, &mut connection, likely, rows, happens)?;
+        self.file = Handle::Open(connection);
+        Ok(is_recorded)
+    }
+
     fn packages(&self, rest: &str, parameters: impl Params + Clone) -> Result<Vec<InstalledPackage>, StorageError> {
         let select = match self.layout {
             Layout::Empty => return Ok(Vec::new()),
@@ -297,21 +319,16 @@ impl Storage for InstalledDb {
     }
 
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError> {
-        self.finish_when(rows, &mut || true).map(|_| ())
+        self.record(&[], || Some(rows), &mut || true).map(|_| ())
     }
 
-    fn finish_when(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
-        if !self.writable {
-            return Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading"));
-        }
-        let mut connection = match std::mem::replace(&mut self.file, Handle::Closed) {
-            Handle::Open(connection) => connection,
-            Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
-        };
-        let _working = open::working();
-        let is_recorded = finish::finish(&self.subject, &mut connection, rows, happens)?;
-        self.file = Handle::Open(connection);
-        Ok(is_recorded)
+    fn finish_when(
+        &mut self,
+        likely: &[InstalledRow],
+        rows: &mut dyn FnMut() -> Option<Arc<Rows>>,
+        happens: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, StorageError> {
+        self.record(likely, rows, happens)
     }
 
     fn reader(&self) -> Result<Box<dyn Storage>, StorageError> {
@@ -353,7 +370,7 @@ mod tests {
 
     use packets_plugin_api::conformance::storage::NothingToAdopt;
     use packets_plugin_api::ident::Digest;
-    use packets_plugin_api::storage::{FileKind, InstalledRow, Reason};
+    use packets_plugin_api::storage::{FileKind, Reason};
 
     use super::*;
 
