@@ -36,7 +36,7 @@ mod why;
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use packets_plugin_api::hook::{Grant, HookKind, HookReport};
 use packets_plugin_api::ident::PackageName;
@@ -181,6 +181,24 @@ pub struct Outcome {
     /// How long it took.
     #[serde(skip)]
     pub took: Duration,
+}
+
+impl Outcome {
+    /// Of what has changed nothing.
+    fn nothing(plan: Plan, started: Instant) -> Self {
+        Self {
+            plan,
+            hooks: Vec::new(),
+            permissions: Vec::new(),
+            files: 0,
+            bytes: 0,
+            committed: false,
+            programs: Vec::new(),
+            kept: Vec::new(),
+            unneeded: Vec::new(),
+            took: started.elapsed(),
+        }
+    }
 }
 
 /// What the hooks of a package may do from now on.

@@ -18,7 +18,7 @@ use super::install::mode;
 use super::private::PrivateFolder;
 use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, NewPermissions, Options, Outcome, room};
-use crate::commit::{self, About, Applied, Area, Entry, Site};
+use crate::commit::{self, About, Applied, Area, Committed, Entry, Site};
 use crate::error::{Context as _, Result};
 use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners, StoredGrants};
 use crate::plan::{self, Plan};
@@ -65,23 +65,10 @@ impl<'a> Transaction<'a> {
         installed: &[InstalledPackage],
         started: Instant,
     ) -> Result<Outcome> {
-        let nothing = Outcome {
-            plan,
-            hooks: Vec::new(),
-            permissions: Vec::new(),
-            files: 0,
-            bytes: 0,
-            committed: false,
-            programs: Vec::new(),
-            kept: Vec::new(),
-            unneeded: Vec::new(),
-            took: started.elapsed(),
-        };
-        self.warn_of_idle_grants(&nothing.plan);
-        if nothing.plan.is_empty() || self.options.dry_run == Some(DryRun::Plan) {
-            return Ok(nothing);
+        self.warn_of_idle_grants(&plan);
+        if plan.is_empty() || self.options.dry_run == Some(DryRun::Plan) {
+            return Ok(Outcome::nothing(plan, started));
         }
-        let plan = nothing.plan;
         let (id, time) = (new_id()?, now());
         let about = About { id: id.clone(), command: plan.command(), time };
         let staging = Staging::make(self.context, &about, self.options.dry_run.is_some())?;
@@ -105,18 +92,8 @@ impl<'a> Transaction<'a> {
         let Kind::Real { area, data } = &staging.kind else {
             let hooked = self.run_hooks(arriving, leaving, storage.as_ref(), &staging, (&id, time))?;
             let (files, bytes) = weight(&hooked);
-            return Ok(Outcome {
-                plan,
-                hooks: hooked.outcomes().to_vec(),
-                permissions: hooked.permissions().to_vec(),
-                files,
-                bytes,
-                committed: false,
-                programs: Vec::new(),
-                kept: Vec::new(),
-                unneeded: Vec::new(),
-                took: started.elapsed(),
-            });
+            let (hooks, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
+            return Ok(Outcome { hooks, permissions, files, bytes, ..Outcome::nothing(plan, started) });
         };
         let entry = Entry { id: &id, time, plan: &plan, base, givers: &fetcher.givers() };
         let site = Site {
@@ -127,24 +104,8 @@ impl<'a> Transaction<'a> {
             area,
             bin: &self.context.bin,
         };
-        let on_record = count_of_files(&arriving, &leaving);
-        let likely = {
-            // Without hooks it takes longer to think what their rows will be than to wait for them.
-            let arriving = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
-            move || arriving.iter().flat_map(|arriving| arriving.iter()).map(commit::likely).collect()
-        };
-        let has_happened = |applied: &Result<Changed>| applied.as_ref().is_ok_and(|done| done.applied.has_happened());
-        let (applied, recorded) =
-            commit::recorded_when(storage.as_mut(), on_record, likely, has_happened, |recording| {
-                let hooked = self.run_hooks(arriving, leaving, recording.before(), &staging, (&id, time))?;
-                let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
-                let applied = commit::apply(hooked, &site, recording, &entry)?;
-                Ok(Changed { applied, permissions, weight, begun })
-            });
-        let Changed { applied, permissions, weight: (files, bytes), begun } = applied?;
-        let committed = applied.record(&site, recorded, storage.as_mut());
-        self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
-        let committed = committed?;
+        let Changed { committed, permissions, weight: (files, bytes) } =
+            self.change((arriving, leaving), &staging, &site, &entry, storage.as_mut())?;
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
         }
@@ -162,6 +123,34 @@ impl<'a> Transaction<'a> {
             took: started.elapsed(),
             plan,
         })
+    }
+
+    /// Hooks, commit, and what is on record of them, which is written meanwhile where it is much.
+    fn change(
+        &self,
+        (arriving, leaving): (Arc<[Arriving]>, Vec<Leaving>),
+        staging: &Staging,
+        site: &Site<'_>,
+        entry: &Entry<'_>,
+        storage: &mut dyn Storage,
+    ) -> Result<Changed> {
+        let on_record = count_of_files(&arriving, &leaving);
+        let likely = {
+            // Without hooks it takes longer to think what their rows will be than to wait for them.
+            let arriving = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
+            move || arriving.iter().flat_map(|arriving| arriving.iter()).map(commit::likely).collect()
+        };
+        let has_happened = |done: &Result<Applying>| done.as_ref().is_ok_and(|done| done.applied.has_happened());
+        let (done, recorded) = commit::recorded_when(storage, on_record, likely, has_happened, |recording| {
+            let hooked = self.run_hooks(arriving, leaving, recording.before(), staging, (entry.id, entry.time))?;
+            let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
+            let applied = commit::apply(hooked, site, recording, entry)?;
+            Ok(Applying { applied, permissions, weight, begun })
+        });
+        let Applying { applied, permissions, weight, begun } = done?;
+        let committed = applied.record(site, recorded, storage);
+        self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
+        Ok(Changed { committed: committed?, permissions, weight })
     }
 
     /// A grant to a package that is no part of the plan does nothing: most likely a slip of the pen.
@@ -280,12 +269,19 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// What a transaction has changed.
+/// What a transaction has changed, on record too.
 struct Changed {
+    committed: Committed,
+    permissions: Vec<NewPermissions>,
+    weight: (u64, u64),
+}
+
+/// The same before it is on record.
+struct Applying {
     applied: Applied,
     permissions: Vec<NewPermissions>,
     weight: (u64, u64),
-    /// When it began to.
+    /// When its hooks had run.
     begun: Instant,
 }
 
