@@ -1,5 +1,6 @@
 //! The suite for fetch sources, and a fake source that misbehaves to order.
 
+mod begun;
 mod fake;
 
 use std::ops::ControlFlow;
@@ -33,6 +34,14 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// # Panics
 /// With the promise that is not kept.
 pub fn fetch_source_suite(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Option<String>) {
+    opens_as_promised(source, serve);
+    if source.begin(&at(&place(serve, b"begun")), 0).is_some() {
+        begun::waits_for_nobody(source, serve);
+        opens_as_promised(&begun::Begins(source), serve);
+    }
+}
+
+fn opens_as_promised(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Option<String>) {
     let bytes: Vec<u8> = (0..200_003_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let whole = place(serve, &bytes);
     names_and_claims(source, &whole);
@@ -250,10 +259,11 @@ fn opens_concurrently(source: &dyn FetchSource, serve: &dyn Fn(Served<'_>) -> Op
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::fetch::Opened;
+    use crate::fetch::{Begun, Opened};
 
     #[test]
     fn the_fake_keeps_the_promises() {
@@ -295,11 +305,13 @@ mod tests {
         Careless,
         /// Has the same version for ever.
         Frozen,
+        /// As careless, where it begins and is not waited for.
+        CarelessToBegin,
     }
 
     /// A fake with a fault.
     #[derive(Debug)]
-    struct Broken(FakeSource, Fault);
+    struct Broken(Arc<FakeSource>, Fault);
 
     impl FetchSource for Broken {
         fn name(&self) -> &str {
@@ -314,8 +326,12 @@ mod tests {
         fn open(&self, from: &Candidate, offset: u64) -> Result<Opened, FetchError> {
             match self.1 {
                 Fault::Careless => self.0.open(&at(&from.location), offset),
-                Fault::Frozen => self.0.open(from, offset),
+                Fault::Frozen | Fault::CarelessToBegin => self.0.open(from, offset),
             }
+        }
+        fn begin(&self, from: &Candidate, offset: u64) -> Option<Begun> {
+            let (fake, location) = (self.0.clone(), from.location.clone());
+            (self.1 == Fault::CarelessToBegin).then(|| -> Begun { Box::new(move || fake.open(&at(&location), offset)) })
         }
         fn open_unless(&self, from: &Candidate) -> Result<Option<Opened>, FetchError> {
             match self.1 {
@@ -326,7 +342,7 @@ mod tests {
     }
 
     fn try_broken(fault: Fault) {
-        let broken = Broken(FakeSource::default(), fault);
+        let broken = Broken(Arc::default(), fault);
         let next = AtomicUsize::new(0);
         fetch_source_suite(&broken, &|served| {
             let location = format!("fake:{}", next.fetch_add(1, Ordering::SeqCst));
@@ -346,5 +362,11 @@ mod tests {
     #[should_panic(expected = "another version is not continued")]
     fn the_suite_notices_a_place_that_continues_another_version() {
         try_broken(Fault::Careless);
+    }
+
+    #[test]
+    #[should_panic(expected = "another version is not continued")]
+    fn the_suite_looks_at_what_begins_too() {
+        try_broken(Fault::CarelessToBegin);
     }
 }
