@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::relpath::RelPath;
@@ -13,7 +12,7 @@ use super::apply::Applier;
 use super::rows_ahead::{Recording, recorded_when};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
-use crate::journal::{Decision, End, Record, SharedRows};
+use crate::journal::{Decision, End, Record};
 
 /// Bytes of the database for each byte of the journal's rows, its own journal included, about.
 const DATABASE_FACTOR: u64 = 2;
@@ -45,7 +44,7 @@ pub(crate) fn carry_out(
     entries: usize,
     storage: &mut dyn Storage,
 ) -> Result<Vec<String>> {
-    let rows = decision.rows.share();
+    let rows = Arc::clone(&decision.rows);
     let files = count_of_files(&decision.rows.installed) + count_of_files(&decision.before.installed);
     let has_happened = |done: &Result<Happened>| done.as_ref().is_ok_and(Happened::has_happened);
     let (happened, recorded) = recorded_when(storage, files, Vec::new, has_happened, |recording| {
@@ -117,16 +116,7 @@ pub(super) fn happen(
     write: impl FnOnce() -> Result<(Decision, usize)>,
 ) -> Result<Happened> {
     recording.begin(rows);
-    let (decision, entries) = thread::scope(|scope| {
-        let text = || SharedRows::written(Arc::clone(rows));
-        // Without a thread to spare it is written with the journal.
-        let text = recording.is_ahead().then(|| thread::Builder::new().spawn_scoped(scope, text).ok()).flatten();
-        let (mut decision, entries) = write()?;
-        if let Some(rows) = text.and_then(|text| text.join().ok()) {
-            decision.rows = rows;
-        }
-        Ok::<_, Error>((decision, entries))
-    })?;
+    let (decision, entries) = write()?;
     ground.area.reserve(ground.record_folder, DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * files)?;
     let record = Record::Decided(Box::new(decision));
     let ended = decide_and_apply(ground, &record, entries, recording.before());

@@ -167,7 +167,7 @@ pub(crate) fn apply(
         let places = area.places(record_folder)?;
         rows::complete(&mut before, hooked.take_leaving());
         let entries = steps.len() + files;
-        Ok((Decision { places, folders, steps, rows: Arc::clone(&rows).into(), before }, entries))
+        Ok((Decision { places, folders, steps, rows: Arc::clone(&rows), before }, entries))
     };
     let happened = carry_out::happen(&ground, recording, &rows, on_record, write)?;
     let is_program = |change: &&Change| {

@@ -16,6 +16,6 @@ use crate::journal::Decision;
 pub(crate) fn record_only(ground: &Ground<'_>, rows: Rows, storage: &mut dyn Storage) -> Result<Vec<String>> {
     let before = rows::inverse(&rows, &[], storage)?;
     let places = ground.area.places(ground.record_folder)?;
-    let decision = Decision { places, folders: Vec::new(), steps: Vec::new(), rows: Arc::new(rows).into(), before };
+    let decision = Decision { places, folders: Vec::new(), steps: Vec::new(), rows: Arc::new(rows), before };
     carry_out::carry_out(ground, decision, 0, storage)
 }

@@ -76,7 +76,7 @@ pub(crate) fn relocate(
     let before = rows::inverse(&rows, &[], storage)?;
     let places = ground.area.places(ground.record_folder)?;
     let entries = steps.len() + copied;
-    let decision = Decision { places, folders, steps, rows: rows.into(), before };
+    let decision = Decision { places, folders, steps, rows, before };
     outcome.warnings.extend(carry_out::carry_out(ground, decision, entries, storage)?);
     Ok(outcome)
 }

@@ -26,11 +26,6 @@ impl Recording<'_> {
         self.before
     }
 
-    /// Whether there are so many rows that another thread writes them.
-    pub(super) fn is_ahead(&self) -> bool {
-        self.writer.is_some()
-    }
-
     /// These are to be recorded when all has happened.
     pub(super) fn begin(&self, rows: &Arc<Rows>) {
         // A writer that has failed does not listen any more.

@@ -95,8 +95,7 @@ impl Reversal {
         let before = rows::inverse(&rows, &[], storage)?;
         let places = area.places(ground.record_folder)?;
         let Draft { folders, steps, .. } = draft;
-        let warnings =
-            carry_out::carry_out(ground, Decision { places, folders, steps, rows: rows.into(), before }, 0, storage)?;
+        let warnings = carry_out::carry_out(ground, Decision { places, folders, steps, rows, before }, 0, storage)?;
         Ok(TakenBack { kept, warnings })
     }
 

@@ -6,7 +6,6 @@
 
 mod limits;
 mod record;
-mod shared_rows;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -20,7 +19,6 @@ use packets_plugin_api::ident::TransactionId;
 use rustix::fs::FallocateFlags;
 
 pub(crate) use record::{End, Record};
-pub(crate) use shared_rows::SharedRows;
 pub(crate) use step::{Decision, FolderId, Inverse, Kind, Put, Spot, Standing, Step, Stuck};
 
 use crate::error::{Context, Error, Result};

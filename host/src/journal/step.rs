@@ -4,11 +4,10 @@
 use packets_hook_runtime::folder::{self, Folder, Stat};
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Approval, InstalledRow};
+use packets_plugin_api::storage::{Approval, InstalledRow, Rows};
 use serde::{Deserialize, Serialize};
 use std::io;
-
-use super::shared_rows::SharedRows;
+use std::sync::Arc;
 
 /// A folder that a transaction works in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,9 +277,25 @@ pub(crate) struct Decision {
     /// In this order; taken back in the other.
     pub(crate) steps: Vec<Step>,
     /// What is on record then. Another thread may be writing it already.
-    pub(crate) rows: SharedRows,
+    #[serde(with = "shared")]
+    pub(crate) rows: Arc<Rows>,
     /// What was on record.
     pub(crate) before: Inverse,
+}
+
+/// What several threads have is written as what it is.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
+        T::serialize(value, to)
+    }
+
+    pub(super) fn deserialize<'a, T: Deserialize<'a>, D: Deserializer<'a>>(from: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
 }
 
 impl Decision {

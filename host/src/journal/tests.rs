@@ -46,7 +46,7 @@ fn decided() -> Record {
         places: vec![folder("opt/packets/.packets/x")],
         folders: vec![folder("usr/bin"), folder("opt/packets/.packets/x/old")],
         steps: vec![Step::Put(put), Step::Mode { folder: 0, before: 0o755, after: 0o700 }],
-        rows: Arc::new(Rows { transaction, gone: Vec::new(), installed: Vec::new(), approved: Vec::new() }).into(),
+        rows: Arc::new(Rows { transaction, gone: Vec::new(), installed: Vec::new(), approved: Vec::new() }),
         before: Inverse { gone: vec!["a".parse().unwrap()], installed: Vec::new(), approved: Vec::new() },
     }))
 }
