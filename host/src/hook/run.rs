@@ -120,13 +120,25 @@ struct One<'a> {
 }
 
 impl Hooks<'_> {
-    /// Runs all hooks.
+    /// What the hooks of packages may do; somebody may be asked.
+    ///
+    /// # Errors
+    /// The first that asks for what nobody has approved: it is refused before the first hook of anyone runs.
+    pub fn permit_all(&self, arriving: &[Arriving]) -> Result<Vec<Permitted>> {
+        arriving.iter().map(|package| self.permit(package)).collect()
+    }
+
+    /// Runs all hooks of packages that arrive, with what each is [permitted](Self::permit_all), and of those that leave.
     ///
     /// # Errors
     /// The first hook that fails or is denied; nothing has changed.
-    pub fn run(&self, mut overlay: Overlay, arriving: Arc<[Arriving]>, leaving: Vec<Leaving>) -> Result<Hooked> {
-        // Who is not approved is refused before the first hook of anyone runs.
-        let permitted = arriving.iter().map(|package| self.permit(package)).collect::<Result<Vec<_>>>()?;
+    pub fn run(
+        &self,
+        mut overlay: Overlay,
+        arriving: Arc<[Arriving]>,
+        permitted: Vec<Permitted>,
+        leaving: Vec<Leaving>,
+    ) -> Result<Hooked> {
         let approved = permitted.iter().filter_map(|permitted| permitted.approved.clone()).collect();
         let permissions = self.tell_of_new(&arriving, &leaving, &permitted);
         let mut outcomes = Vec::new();

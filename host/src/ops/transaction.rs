@@ -20,7 +20,7 @@ use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, NewPermissions, Options, Outcome, room};
 use crate::commit::{self, About, Applied, Area, Committed, Entry, Site};
 use crate::error::{Context as _, Result};
-use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Runners, StoredGrants};
+use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Permitted, Runners, StoredGrants};
 use crate::plan::{self, Plan};
 use crate::report::{Event, Events};
 use crate::target::Place;
@@ -90,7 +90,9 @@ impl<'a> Transaction<'a> {
         let arriving: Arc<[Arriving]> = arriving(&plan, staged, &self.context.data, time)?.into();
         let leaving = self.leaving(&plan, installed, storage.as_ref())?;
         let Kind::Real { area, data } = &staging.kind else {
-            let hooked = self.run_hooks(arriving, leaving, storage.as_ref(), &staging, (&id, time))?;
+            let hooks = self.hooks(storage.as_ref(), (&id, time));
+            let permitted = hooks.permit_all(&arriving)?;
+            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, &staging)?;
             let (files, bytes) = weight(&hooked);
             let (hooks, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
             return Ok(Outcome { hooks, permissions, files, bytes, ..Outcome::nothing(plan, started) });
@@ -134,6 +136,8 @@ impl<'a> Transaction<'a> {
         entry: &Entry<'_>,
         storage: &mut dyn Storage,
     ) -> Result<Changed> {
+        // Before the record is held by whoever writes it: somebody may be asked.
+        let permitted = self.hooks(storage, (entry.id, entry.time)).permit_all(&arriving)?;
         let on_record = count_of_files(&arriving, &leaving);
         let likely = {
             // Without hooks it takes longer to think what their rows will be than to wait for them.
@@ -142,7 +146,8 @@ impl<'a> Transaction<'a> {
         };
         let has_happened = |done: &Result<Applying>| done.as_ref().is_ok_and(|done| done.applied.has_happened());
         let (done, recorded) = commit::recorded_when(storage, on_record, likely, has_happened, |recording| {
-            let hooked = self.run_hooks(arriving, leaving, recording.before(), staging, (entry.id, entry.time))?;
+            let hooks = self.hooks(recording.before(), (entry.id, entry.time));
+            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
             let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
             let applied = commit::apply(hooked, site, recording, entry)?;
             Ok(Applying { applied, permissions, weight, begun })
@@ -179,13 +184,13 @@ impl<'a> Transaction<'a> {
 
     fn run_hooks(
         &self,
+        hooks: &Hooks<'_>,
         arriving: Arc<[Arriving]>,
+        permitted: Vec<Permitted>,
         leaving: Vec<Leaving>,
-        storage: &dyn Storage,
         staging: &Staging,
-        transaction: (&TransactionId, u64),
     ) -> Result<Hooked> {
-        self.timed("hooks", || self.hooks(storage, transaction).run(self.overlay(staging)?, arriving, leaving))
+        self.timed("hooks", || hooks.run(self.overlay(staging)?, arriving, permitted, leaving))
     }
 
     /// The packages that go or are replaced, in the plan's order.
