@@ -107,13 +107,15 @@ impl Partner {
             return Ok(News::Failed(Problem::Wrong(text)));
         }
         self.tell(News::Opened(range.start + given))?;
-        self.pass_on(&mut opened.reader, range.start, &end)
+        let mut buffer = self.buffers.take();
+        let news = self.pass_on(&mut opened.reader, range.start, &end, &mut buffer);
+        self.buffers.give_back(buffer);
+        news
     }
 
     /// Reads up to the end, which may move meanwhile.
-    fn pass_on(&self, reader: &mut dyn Read, start: u64, end: &AtomicU64) -> Result<News, Gone> {
+    fn pass_on(&self, reader: &mut dyn Read, start: u64, end: &AtomicU64, buffer: &mut Vec<u8>) -> Result<News, Gone> {
         let mut at = start;
-        let mut buffer = self.buffers.take();
         loop {
             let left = end.load(Ordering::SeqCst).saturating_sub(at);
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(MESSAGE);
@@ -131,7 +133,7 @@ impl Partner {
                     let piece = if came < MESSAGE / 2 {
                         buffer[..came].to_vec()
                     } else {
-                        mem::replace(&mut buffer, self.buffers.take())
+                        mem::replace(buffer, self.buffers.take())
                     };
                     self.tell(News::Bytes(piece, came))?;
                 }

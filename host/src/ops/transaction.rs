@@ -141,8 +141,8 @@ impl<'a> Transaction<'a> {
         let on_record = count_of_files(&arriving, &leaving);
         let likely = {
             // Without hooks it takes longer to think what their rows will be than to wait for them.
-            let arriving = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
-            move || arriving.iter().flat_map(|arriving| arriving.iter()).map(commit::likely).collect()
+            let with_hooks = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
+            move || with_hooks.iter().flat_map(|all| all.iter()).map(commit::likely).collect()
         };
         let has_happened = |done: &Result<Applying>| done.as_ref().is_ok_and(|done| done.applied.has_happened());
         let (done, recorded) = commit::recorded_when(storage, on_record, likely, has_happened, |recording| {
