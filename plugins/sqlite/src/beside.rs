@@ -56,7 +56,7 @@ pub(crate) fn stranger(subject: &Subject, suffix: &str, why: &str) -> StorageErr
 
 /// Whether the file says that it is written through a log (`journal_mode=WAL`).
 fn has_log(subject: &Subject, place: &Path) -> Result<bool, StorageError> {
-    let _alone = open::alone().map_err(|error| subject.failed_at("open", error))?;
+    let _alone = open::alone(place).map_err(|error| subject.failed_at("open", error))?;
     let header = Header::read(place).map_err(|error| subject.failed_at("open", error))?;
     Ok(header.is_some_and(|header| header.0[18..20] == [2, 2]))
 }
@@ -119,7 +119,7 @@ impl Stamps {
 /// Copies the file at `place`, and after it its journal where there is one, to the empty file `copy` and beside it.
 /// The answer is their state; none where they changed meanwhile.
 pub(crate) fn copy_pair(place: &Path, copy: &Path) -> io::Result<Option<Stamps>> {
-    let _alone = open::alone()?;
+    let _alone = open::alone(place)?;
     let Some(stamps) = Stamps::of(place) else { return Ok(None) };
     // The record first: the journal of a write is complete before the write begins.
     let pair = [(place, copy, Some(stamps.record)), (&*journal(place), &*journal(copy), stamps.journal)];

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -54,24 +55,32 @@ pub(crate) fn own_size(subject: &Subject, place: &Path) -> Result<Option<Metadat
 }
 
 /// Whether SQLite may hold locks in this process: the kernel lets go of all that a
-/// process holds on a file when it closes any handle of that file.
-static LOCKS: RwLock<()> = RwLock::new(());
+/// process holds on a file when it closes any handle of that file. One for each file,
+/// or who asks for one waits for those who work with all others; two files that share
+/// one merely wait for each other.
+static LOCKS: [RwLock<()>; 64] = [const { RwLock::new(()) }; 64];
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Held while SQLite works with a file of this machine's own.
-pub(crate) fn working() -> RwLockReadGuard<'static, ()> {
-    LOCKS.read().unwrap_or_else(PoisonError::into_inner)
+fn lock_of(place: &Path) -> &'static RwLock<()> {
+    let mut hasher = DefaultHasher::new();
+    place.hash(&mut hasher);
+    &LOCKS[hasher.finish() as usize % LOCKS.len()]
+}
+
+/// Held while SQLite works with the file of this machine's own at `place`.
+pub(crate) fn working(place: &Path) -> RwLockReadGuard<'static, ()> {
+    lock_of(place).read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Held while such a file is opened and closed without SQLite.
 ///
 /// # Errors
 /// A write of this process does not come to its end: it may be waiting for whoever asks.
-pub(crate) fn alone() -> io::Result<RwLockWriteGuard<'static, ()>> {
+pub(crate) fn alone(place: &Path) -> io::Result<RwLockWriteGuard<'static, ()>> {
     let until = Instant::now() + limits::ALONE;
     loop {
-        match LOCKS.try_write() {
+        match lock_of(place).try_write() {
             Ok(guard) => return Ok(guard),
             Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PAUSE),

@@ -99,7 +99,7 @@ impl InstalledDb {
         let subject = subject(file);
         let place = open::place(&subject, file)?;
         let mut connection = Self::open_for_writing(&subject, &place)?;
-        let _working = open::working();
+        let _working = open::working(&place);
         migrate::migrate(&subject, &mut connection, adopter)?;
         let file = Handle::Open(connection);
         Ok(Self { file, layout: Layout::CURRENT, writable: true, ..Self::absent(subject, place) })
@@ -115,7 +115,7 @@ impl InstalledDb {
         {
             return Err(error);
         }
-        let _working = open::working();
+        let _working = open::working(place);
         let connection = open::own(subject, place, true)?;
         // What a later version wrote is refused before anything is set.
         if layout(subject, &connection)? == Layout::Empty {
@@ -140,7 +140,7 @@ impl InstalledDb {
             Handle::Closed => return Self::read(&self.place)?.ask(question),
         };
         let ask = |connection: &Connection| {
-            let _working = open::working();
+            let _working = open::working(&self.place);
             question(connection)
         };
         let mut put_right = self.put_right.borrow_mut();
@@ -153,6 +153,8 @@ impl InstalledDb {
                 *put_right = match PutRight::copy_of(&self.subject, &self.place) {
                     // The writer will come to its end, and is waited for.
                     Err(error) if busy && error.kind == StorageErrorKind::Limit => None,
+                    // It is written to by this process, which may be waiting: the file itself has the last word.
+                    Err(error) if busy && error.kind == StorageErrorKind::Io => break,
                     copy => copy?,
                 };
             }
@@ -207,7 +209,7 @@ impl InstalledDb {
             Handle::Open(connection) => connection,
             Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
         };
-        let _working = open::working();
+        let _working = open::working(&self.place);
         let is_recorded = finish::finish(&self.subject, &mut connection, likely, rows, happens)?;
         self.file = Handle::Open(connection);
         Ok(is_recorded)
@@ -348,7 +350,7 @@ impl Storage for InstalledDb {
         // It is not put right first: that waits for a write of this process, which may be waiting for the copy. Such a
         // one shuts no reader out before it has been told that all has happened; who does is another process.
         if let Handle::Open(connection) = &self.file {
-            let _working = open::working();
+            let _working = open::working(&self.place);
             match copy(connection) {
                 Err(error) if is_cut_off(&error) || is_busy(&error) => {}
                 copied => return copied,
