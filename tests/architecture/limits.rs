@@ -292,7 +292,7 @@ const MET: [(&str, &[Row]); 13] = [
 ];
 
 /// Limits that no test can meet, or that bound nothing that comes from outside, and why.
-const NOT_MET: [(&str, &str, &str); 16] = [
+const NOT_MET: [(&str, &str, &str); 17] = [
     (
         "plugins/sqlite/src/limits.rs",
         "ALONE",
@@ -316,6 +316,11 @@ const NOT_MET: [(&str, &str, &str); 16] = [
     (
         "host/src/archive/limits.rs",
         "CHUNK",
+        "the size of a buffer; a_large_package_needs_little_memory holds what that is for",
+    ),
+    (
+        "host/src/archive/limits.rs",
+        "WHOLE",
         "the size of a buffer; a_large_package_needs_little_memory holds what that is for",
     ),
     (

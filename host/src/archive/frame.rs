@@ -52,7 +52,7 @@ thread_local! {
 impl Tools {
     fn make() -> Result<Self> {
         let decoder = DCtx::try_create().ok_or_else(|| Error::storage("out of memory for decompression"))?;
-        Ok(Self { decoder, packed: Buffer::new(), plain: Buffer::new() })
+        Ok(Self { decoder, packed: Buffer::new(), plain: Buffer::of(limits::WHOLE) })
     }
 
     /// As they were made.
@@ -75,7 +75,11 @@ pub(super) struct Buffer {
 
 impl Buffer {
     pub(super) fn new() -> Self {
-        Self { bytes: vec![0; limits::CHUNK].into_boxed_slice(), at: 0, end: 0 }
+        Self::of(limits::CHUNK)
+    }
+
+    fn of(size: usize) -> Self {
+        Self { bytes: vec![0; size].into_boxed_slice(), at: 0, end: 0 }
     }
 
     pub(super) fn unused(&self) -> &[u8] {

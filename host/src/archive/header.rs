@@ -1,5 +1,7 @@
 //! One header block of a tar (POSIX.1-1988 ustar, GNU, and the old form without a magic number).
 
+use std::ffi::CStr;
+
 use tar::Header;
 
 use crate::error::{Error, Result};
@@ -35,26 +37,28 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self> {
         let header = Header::from_byte_slice(block);
-        let old = header.as_old();
-        let name = joined_name(header);
-        let wrong = |problem: &str| {
-            let name = escape(&String::from_utf8_lossy(name.as_deref().unwrap_or(&old.name)), 200);
+        Self::read(header, block).map_err(|problem| {
+            let name = joined_name(header).unwrap_or_else(|_| header.as_old().name.to_vec());
+            let name = escape(&String::from_utf8_lossy(&name), 200);
             Error::integrity(format!("the header of entry \"{name}\" {problem}"))
-        };
-        if octal(&old.cksum).map_err(&wrong)? != checksum(block) {
-            return Err(wrong("does not match its checksum"));
+        })
+    }
+
+    fn read(header: &Header, block: &[u8; BLOCK]) -> Result<Self, &'static str> {
+        let old = header.as_old();
+        if octal(&old.cksum)? != checksum(block) {
+            return Err("does not match its checksum");
         }
-        unused(header, block).map_err(&wrong)?;
-        let kind = kind(old.linkflag[0]).map_err(&wrong)?;
+        unused(header, block)?;
         let head = Self {
-            kind,
-            mode: u32::try_from(number(&old.mode).map_err(&wrong)? & 0o7777).map_err(|_| wrong("has no mode"))?,
-            size: number(&old.size).map_err(&wrong)?,
-            link: text(&old.linkname).map_err(&wrong)?.to_vec(),
-            name: name.clone().map_err(&wrong)?,
+            kind: kind(old.linkflag[0])?,
+            mode: u32::try_from(number(&old.mode)? & 0o7777).map_err(|_| "has no mode")?,
+            size: number(&old.size)?,
+            link: text(&old.linkname)?.to_vec(),
+            name: joined_name(header)?,
         };
-        if head.size != 0 && matches!(kind, Kind::Folder | Kind::Symlink | Kind::HardLink) {
-            return Err(wrong("gives content to something that is no file"));
+        if head.size != 0 && matches!(head.kind, Kind::Folder | Kind::Symlink | Kind::HardLink) {
+            return Err("gives content to something that is no file");
         }
         Ok(head)
     }
@@ -64,18 +68,22 @@ impl Head {
 /// size or a name from it.
 fn unused(header: &Header, block: &[u8; BLOCK]) -> Result<(), &'static str> {
     let old = header.as_old();
-    let are_zero = |range: std::ops::Range<usize>| block[range].iter().all(|byte| *byte == 0);
     let (is_ustar, is_gnu) = (header.as_ustar().is_some(), header.as_gnu().is_some());
-    if !(is_ustar || is_gnu || are_zero(257..265)) {
+    if !(is_ustar || is_gnu || are_zero(&block[257..265])) {
         return Err("is of an unknown format");
     }
-    if !is_ustar && !are_zero(345..500) {
+    if !is_ustar && !are_zero(&block[345..500]) {
         return Err("has fields that its format has not, or of an incremental or sparse archive");
     }
     match [&old.uid[..], &old.gid, &old.mtime, &block[329..337], &block[337..345]].into_iter().all(is_number) {
         true => Ok(()),
         false => Err("has an owner, a time or a device that is no number"),
     }
+}
+
+/// Whether a field holds nothing; no field is longer than a block.
+fn are_zero(field: &[u8]) -> bool {
+    *field == [0; BLOCK][..field.len()]
 }
 
 /// A number, also a negative one or none at all.
@@ -110,20 +118,17 @@ fn joined_name(header: &Header) -> Result<Vec<u8>, &'static str> {
     if prefix.is_empty() { Ok(name.to_vec()) } else { Ok([prefix, b"/", name].concat()) }
 }
 
-/// The sum of all bytes, with the checksum itself taken as spaces.
+/// The sum of all bytes, with the checksum itself taken as spaces: of narrow numbers a processor adds more at once.
 fn checksum(block: &[u8; BLOCK]) -> u64 {
-    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    let sum = |bytes: &[u8]| u64::from(bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>());
     sum(&block[..148]) + 8 * u64::from(b' ') + sum(&block[156..])
 }
 
 /// A text up to its NUL; behind it only NULs, so that no two readers see different names.
 fn text(field: &[u8]) -> Result<&[u8], &'static str> {
-    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-    if field[end..].iter().all(|byte| *byte == 0) {
-        Ok(&field[..end])
-    } else {
-        Err("has bytes behind the NUL of a text")
-    }
+    let Ok(text) = CStr::from_bytes_until_nul(field) else { return Ok(field) };
+    let text = text.to_bytes();
+    if are_zero(&field[text.len()..]) { Ok(text) } else { Err("has bytes behind the NUL of a text") }
 }
 
 /// An octal number, or GNU's base-256 one; never negative, at most 2^63-1.

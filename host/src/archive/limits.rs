@@ -10,6 +10,9 @@ pub(crate) const WINDOW_LOG: u32 = 25;
 pub(crate) const MAX_COMPRESSION_LEVEL: i32 = 19;
 /// Bytes read, and bytes decompressed, at once; the only buffers whose size is not the window's (A61).
 pub(super) const CHUNK: usize = 128 << 10;
+/// What a frame that says so of itself is decompressed to in one go: into a window, and from there into a buffer, takes
+/// longer (A61).
+pub(super) const WHOLE: usize = 512 << 10;
 /// Decompressed buffers of [`CHUNK`] bytes that wait for the reader, where a thread of its own fills them: what a
 /// bomb can make before it is found out.
 pub(super) const AHEAD: usize = 8;
