@@ -139,18 +139,16 @@ impl Hooks<'_> {
                     shared.insert(folder, kind);
                 }
             }
-            if shared.is_empty() {
-                continue;
+            let missing = |(path, kind): (RelPath, Option<FileKind>)| {
+                let is_missing = files.binary_search_by(|file| file.path.cmp(&path)).is_err();
+                let record = |kind| FileRecord { path, made_by: MadeBy::Hook, kind, displaced: None };
+                kind.filter(|_| is_missing).map(record)
+            };
+            let missing: Vec<FileRecord> = shared.into_iter().filter_map(missing).collect();
+            if !missing.is_empty() {
+                files.extend(missing);
+                files.sort_by(|a, b| a.path.cmp(&b.path));
             }
-            let known_to_it: HashSet<RelPath> = files.iter().map(|file| file.path.clone()).collect();
-            for (path, kind) in shared {
-                if let Some(kind) = kind
-                    && !known_to_it.contains(&path)
-                {
-                    files.push(FileRecord { path, made_by: MadeBy::Hook, kind, displaced: None });
-                }
-            }
-            files.sort_by(|a, b| a.path.cmp(&b.path));
         }
         Ok(())
     }
