@@ -114,7 +114,8 @@ impl RelPath {
         self.below(base).map(|rest| Self(rest.into()))
     }
 
-    fn below(&self, base: &Self) -> Option<&str> {
+    /// The text of [`Self::strip_prefix`], where no path of its own is needed; empty for `base` itself.
+    pub fn below(&self, base: &Self) -> Option<&str> {
         if base.is_root() {
             return Some(&self.0);
         }

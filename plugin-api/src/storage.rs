@@ -305,19 +305,36 @@ pub trait Storage: Debug + Send {
         self.recorded(&rows.transaction.id)
     }
     /// The same record, opened anew for reading. It can be used from another thread while
-    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before; what `happens` waits for may use
-    /// its [`copy_to`](Self::copy_to), which waits for no writer of this process.
+    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before; what `happens` does or waits for may use
+    /// its [`prepare_copy`](Self::prepare_copy), which waits for no writer of this process.
     fn reader(&self) -> Result<Box<dyn Storage>, StorageError>;
     /// Whether this transaction is recorded: what is in the file, read anew.
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;
-    /// Writes a complete copy of the record to another file of this machine, which
-    /// is replaced whole or not at all: to be put in the place of a record that was
-    /// damaged. Only what can be read whole is copied. It is not synced: after a
-    /// power cut the copy may be damaged, the record is not.
+    /// Writes a complete copy of the record for another file of this machine, which it replaces when it is
+    /// [kept](PreparedCopy::keep); until then it lies beside that file, one at a time. It is meant to be put in the place
+    /// of a record that was damaged. Only what can be read whole is copied. It is not synced: after a power cut the copy
+    /// may be damaged, the record is not.
     ///
     /// # Errors
     /// [`StorageErrorKind::NotFound`] where there is no record yet.
-    fn copy_to(&self, file: &Path) -> Result<(), StorageError>;
+    fn prepare_copy(&self, file: &Path) -> Result<Box<dyn PreparedCopy>, StorageError>;
+    /// [Prepares](Self::prepare_copy) a copy and keeps it: `file` is replaced whole or not at all.
+    ///
+    /// # Errors
+    /// Those of both.
+    fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
+        self.prepare_copy(file)?.keep()
+    }
+}
+
+/// A complete copy of a record that has not taken its place yet: see [`Storage::prepare_copy`]. Where it is dropped, nothing
+/// is left of it, and what stood in its place still stands there.
+pub trait PreparedCopy: Debug + Send {
+    /// It takes its place.
+    ///
+    /// # Errors
+    /// What stood there still stands there.
+    fn keep(self: Box<Self>) -> Result<(), StorageError>;
 }
 
 /// What a migration from v1 needs to find on the disk, answered by the host.

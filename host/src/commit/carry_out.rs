@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
 
 use super::Area;
 use super::apply::Applier;
@@ -47,7 +47,7 @@ pub(crate) fn carry_out(
     let rows = Arc::clone(&decision.rows);
     let files = count_of_files(&decision.rows.installed) + count_of_files(&decision.before.installed);
     let has_happened = |done: &Result<Happened>| done.as_ref().is_ok_and(Happened::has_happened);
-    let (happened, recorded) = recorded_when(storage, files, Vec::new, has_happened, |recording| {
+    let (happened, recorded) = recorded_when(storage, ground.record_copy, files, Vec::new, has_happened, |recording| {
         happen(ground, recording, &rows, files, || Ok((decision, entries)))
     });
     record(ground, happened?, recorded, storage)
@@ -70,9 +70,7 @@ pub(super) fn record(
         Err(Stopped::Within(error)) => return Err(go_back(ground, &decision, error)),
     };
     let mut warnings = Vec::new();
-    if let Some(error) = not_copied {
-        warnings.push(format!("no copy of the record is kept: {}", Error::from(error)));
-    }
+    warnings.extend(not_copied.map(|error| format!("no copy of the record is kept: {}", Error::from(error))));
     let recorded = match recorded {
         Some(Ok(true)) => Ok(()),
         _ => finish(storage, &decision, || area.release()),
@@ -119,7 +117,7 @@ pub(super) fn happen(
     let (decision, entries) = write()?;
     ground.area.reserve(ground.record_folder, DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * files)?;
     let record = Record::Decided(Box::new(decision));
-    let ended = decide_and_apply(ground, &record, entries, recording.before());
+    let ended = decide_and_apply(ground, &record, entries, recording);
     match record {
         Record::Decided(decision) => Ok(Happened { decision, ended }),
         _ => Err(Error::new(ErrorKind::Bug, "a decision is none")),
@@ -134,15 +132,15 @@ enum Stopped {
     Within(Error),
 }
 
-/// What was staged is made durable, then the decision, then every step of it; then the record is copied as it was
-/// `before`. The answer is why no copy of it is kept, where that is so.
+/// What was staged is made durable, then the decision, then every step of it; then the copy of the record as it was
+/// before takes its place. The answer is why no copy of it is kept, where that is so.
 fn decide_and_apply(
     ground: &Ground<'_>,
     record: &Record,
     entries: usize,
-    before: &dyn Storage,
+    recording: &Recording<'_>,
 ) -> Result<Option<StorageError>, Stopped> {
-    let Ground { root, record_copy, area, .. } = *ground;
+    let Ground { root, area, .. } = *ground;
     let Record::Decided(decision) = record else { return Ok(None) };
     area.sync(entries).map_err(Stopped::Undecided)?;
     Applier::new(root, &decision.folders).check(&decision.steps).map_err(Stopped::Undecided)?;
@@ -153,7 +151,7 @@ fn decide_and_apply(
     let mut applier = Applier::new(root, &decision.folders);
     let begun = area.begin().and_then(|()| applier.forward(&decision.steps));
     begun.and_then(|()| applier.sync(&decision.steps, area)).map_err(Stopped::Within)?;
-    Ok(before.copy_to(record_copy).err().filter(|error| error.kind != StorageErrorKind::NotFound))
+    Ok(recording.keep_copy())
 }
 
 /// Records what happened; where that fails, once more with the room that was set aside.

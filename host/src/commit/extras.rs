@@ -20,8 +20,10 @@ pub(super) struct Extra {
 }
 
 /// The paths on record that lie in a package's folder, as seen from it.
-fn recorded<'a>(files: impl IntoIterator<Item = &'a FileRecord>, folder: &RelPath) -> HashSet<RelPath> {
-    files.into_iter().filter_map(|file| file.path.strip_prefix(folder)).collect()
+fn recorded<'a>(files: &'a [FileRecord], folder: &RelPath) -> HashSet<&'a str> {
+    let mut known = HashSet::with_capacity(files.len());
+    known.extend(files.iter().filter_map(|file| file.path.below(folder)));
+    known
 }
 
 /// What is not on record in a package's folder, which stands at `name` in `parent` and has `folder` for its path
@@ -43,7 +45,7 @@ pub(super) fn find(
 }
 
 struct Search<'a> {
-    known: &'a HashSet<RelPath>,
+    known: &'a HashSet<&'a str>,
     into: &'a dyn Fn(&RelPath) -> bool,
 }
 
@@ -55,7 +57,7 @@ impl Search<'_> {
                 extras.push(Extra { path: path.clone(), nameless: true });
                 continue;
             };
-            let is_known = self.known.contains(&here);
+            let is_known = self.known.contains(here.as_str());
             if is_folder && folder.obstacle(&name).context(named)? == Some(Obstacle::MountPoint) {
                 return Err(Error::request(format!(
                     "cannot move the folder of a package: something is mounted in it at {here}"
@@ -87,7 +89,8 @@ pub(super) fn prune<'a>(
         Some(_) => {}
     }
     let tree = parent.open(name).context(named)?;
-    let mut paths: Vec<RelPath> = recorded(files, folder).into_iter().filter(|path| !path.is_root()).collect();
+    let below = files.into_iter().filter_map(|file| file.path.strip_prefix(folder));
+    let mut paths: Vec<RelPath> = below.filter(|path| !path.is_root()).collect();
     paths.sort_by(|a, b| b.cmp(a));
     for path in paths {
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { continue };

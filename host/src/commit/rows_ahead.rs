@@ -4,11 +4,12 @@
 //! does it: nobody sees anything of them until all steps are done and durable. What hooks add is not known when it begins:
 //! what packages bring is written as if they added nothing, and whatever turns out to be otherwise is written anew.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
+use packets_plugin_api::storage::{InstalledRow, PreparedCopy, Rows, Storage, StorageError, StorageErrorKind};
 
 /// With so many files their rows are written ahead: with fewer, a thread and a second handle of the record cost more.
 const ROWS_AHEAD: u64 = 1000;
@@ -18,6 +19,7 @@ pub(crate) struct Recording<'a> {
     before: &'a dyn Storage,
     /// Whoever writes the rows, where somebody does.
     writer: Option<SyncSender<Arc<Rows>>>,
+    copy: &'a Copy<'a>,
 }
 
 impl Recording<'_> {
@@ -31,31 +33,81 @@ impl Recording<'_> {
         // A writer that has failed does not listen any more.
         let _ = self.writer.as_ref().map(|writer| writer.send(Arc::clone(rows)));
     }
+
+    /// Keeps the copy of the record as it was before. The answer is why none is kept, where that is so.
+    pub(super) fn keep_copy(&self) -> Option<StorageError> {
+        let kept = self.copy.take(self.before).and_then(PreparedCopy::keep);
+        kept.err().filter(|error| error.kind != StorageErrorKind::NotFound)
+    }
 }
 
-/// Does `work`, and records the rows that it [begins](Recording::begin) with where it says that all has happened. There are
-/// so many `files` in them or that they replace, about, and most likely they are `likely`. What `work` answers comes back,
-/// and whether the rows are recorded; none where nobody has tried.
+/// The copy of the record as it was before, made by whoever has time for it first; the other waits for it.
+struct Copy<'a> {
+    file: &'a Path,
+    state: Mutex<State>,
+}
+
+enum State {
+    NotYet,
+    Prepared(Result<Box<dyn PreparedCopy>, StorageError>),
+    Taken,
+}
+
+impl<'a> Copy<'a> {
+    fn of(file: &'a Path) -> Self {
+        Self { file, state: Mutex::new(State::NotYet) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare(&self, before: &dyn Storage) {
+        let mut state = self.state();
+        if matches!(*state, State::NotYet) {
+            *state = State::Prepared(before.prepare_copy(self.file));
+        }
+    }
+
+    fn take(&self, before: &dyn Storage) -> Result<Box<dyn PreparedCopy>, StorageError> {
+        match std::mem::replace(&mut *self.state(), State::Taken) {
+            State::Prepared(prepared) => prepared,
+            State::NotYet | State::Taken => before.prepare_copy(self.file),
+        }
+    }
+}
+
+/// Does `work`, and records the rows that it [begins](Recording::begin) with where it says that all has happened; a `copy`
+/// of the record is kept as it was before. There are so many `files` in the rows or that they replace, about, and most
+/// likely they are `likely`. What `work` answers comes back, and whether the rows are recorded; none where nobody has tried.
 pub(crate) fn recorded_when<T>(
     storage: &mut dyn Storage,
+    copy: &Path,
     files: u64,
     likely: impl FnOnce() -> Vec<InstalledRow> + Send,
     happened: impl Fn(&T) -> bool,
     work: impl FnOnce(&Recording<'_>) -> T,
 ) -> (T, Option<Result<bool, StorageError>>) {
-    let reader = if files < ROWS_AHEAD { None } else { storage.reader().ok() };
-    let Some(before) = reader else {
-        return (work(&Recording { before: storage, writer: None }), None);
+    let copy = Copy::of(copy);
+    let readers = if files < ROWS_AHEAD { None } else { storage.reader().ok().zip(storage.reader().ok()) };
+    let Some((before, spare)) = readers else {
+        return (work(&Recording { before: storage, writer: None, copy: &copy }), None);
     };
     thread::scope(|scope| {
         let (begin, begun) = mpsc::sync_channel(1);
         let (tell, told) = mpsc::sync_channel(1);
-        // Who hangs up has failed, or panicked.
-        let write =
-            move || storage.finish_when(&likely(), &mut || begun.recv().ok(), &mut || told.recv().unwrap_or(false));
+        let ahead = &copy;
+        let write = move || {
+            let mut happens = || {
+                ahead.prepare(spare.as_ref());
+                // Who hangs up has failed, or panicked.
+                told.recv().unwrap_or(false)
+            };
+            storage.finish_when(&likely(), &mut || begun.recv().ok(), &mut happens)
+        };
         // Without a thread to spare the rows are left to write.
         let writer = thread::Builder::new().name("rows".to_owned()).spawn_scoped(scope, write).ok();
-        let done = work(&Recording { before: before.as_ref(), writer: Some(begin) });
+        let done = work(&Recording { before: before.as_ref(), writer: Some(begin), copy: &copy });
         let _ = tell.send(happened(&done));
         // After a panic they are recorded whole or not at all, and recording them again does no harm.
         (done, writer.and_then(|writer| writer.join().ok()))

@@ -13,6 +13,7 @@ mod hook_test;
 mod index;
 mod install;
 mod known_index;
+mod leaving;
 mod look;
 mod mark;
 mod names;

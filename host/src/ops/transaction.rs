@@ -15,6 +15,7 @@ use packets_plugin_api::storage::{FileKind, InstalledPackage, Storage};
 use super::context::{Context, Mode};
 use super::gather::Loose;
 use super::install::mode;
+use super::leaving;
 use super::private::PrivateFolder;
 use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, NewPermissions, Options, Outcome, room};
@@ -145,13 +146,14 @@ impl<'a> Transaction<'a> {
             move || with_hooks.iter().flat_map(|all| all.iter()).map(commit::likely).collect()
         };
         let has_happened = |done: &Result<Applying>| done.as_ref().is_ok_and(|done| done.applied.has_happened());
-        let (done, recorded) = commit::recorded_when(storage, on_record, likely, has_happened, |recording| {
-            let hooks = self.hooks(recording.before(), (entry.id, entry.time));
-            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
-            let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
-            let applied = commit::apply(hooked, site, recording, entry)?;
-            Ok(Applying { applied, permissions, weight, begun })
-        });
+        let (done, recorded) =
+            commit::recorded_when(storage, site.record_copy, on_record, likely, has_happened, |recording| {
+                let hooks = self.hooks(recording.before(), (entry.id, entry.time));
+                let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
+                let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
+                let applied = commit::apply(hooked, site, recording, entry)?;
+                Ok(Applying { applied, permissions, weight, begun })
+            });
         let Applying { applied, permissions, weight, begun } = done?;
         let committed = applied.record(site, recorded, storage);
         self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
@@ -200,13 +202,9 @@ impl<'a> Transaction<'a> {
             .installations()
             .iter()
             .flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
-        let mut leaving = Vec::new();
-        for (name, replaced_by) in removed.chain(replaced) {
-            let Some(package) = installed.iter().find(|package| package.name == *name) else { continue };
-            let target = &self.context.target;
-            leaving.push(super::remove::leaving(package, replaced_by, storage, target, self.run_remove_hooks)?);
-        }
-        Ok(leaving)
+        let on_record = |name: &PackageName| installed.iter().find(|package| package.name == *name);
+        let going = removed.chain(replaced).filter_map(|(name, new)| Some((on_record(name)?, new))).collect();
+        leaving::all(going, storage, &self.context.target, self.run_remove_hooks)
     }
 
     /// Runs the hooks of the one package of a plan, first install, then remove.

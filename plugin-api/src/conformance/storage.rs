@@ -325,6 +325,14 @@ fn a_copy_is_a_record_of_its_own(format: &dyn StorageFormat, file: &Path, copy: 
     must("copying over a copy", read(format, file).copy_to(copy));
     assert_eq!(names(&*read(format, copy)), Vec::<String>::new(), "a copy takes the place of an older one");
     assert!(!must("recorded", read(format, copy).recorded(&third.transaction.id)));
+    must("finishing once more", storage.finish(&rows(4)));
+    drop(must("preparing a copy", storage.prepare_copy(copy)));
+    assert_eq!(must("history", read(format, copy).history(9)).len(), 2, "what is not kept takes nobody's place");
+    let prepared = must("preparing a copy", storage.prepare_copy(copy));
+    assert_eq!(must("history", read(format, copy).history(9)).len(), 2, "until it is kept the old one stands there");
+    must("finishing meanwhile", storage.finish(&rows(5)));
+    must("keeping a copy", prepared.keep());
+    assert_eq!(must("history", read(format, copy).history(9)).len(), 3, "it is as it was when it was made");
     must_fail("copying a record over itself", storage.copy_to(file));
-    assert_eq!(must("history", storage.history(9)).len(), 2);
+    assert_eq!(must("history", storage.history(9)).len(), 4);
 }

@@ -9,7 +9,7 @@ use crate::ident::{Family, PackageName, TransactionId};
 use crate::relpath::RelPath;
 use crate::storage::{
     Access, Approval, FileRecord, Found, IndexEntry, IndexSummary, InstalledPackage, InstalledRow, MadeBy,
-    PackageIndex, Rows, Storage, StorageError, StorageErrorKind, StorageFormat, TransactionRow,
+    PackageIndex, PreparedCopy, Rows, Storage, StorageError, StorageErrorKind, StorageFormat, TransactionRow,
 };
 
 /// A storage format without files: a path is only a key. Clones share what they hold.
@@ -173,16 +173,29 @@ impl Storage for MemoryStorage {
         Ok(self.record().history.iter().any(|row| row.id == *id))
     }
 
-    fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
+    fn prepare_copy(&self, file: &Path) -> Result<Box<dyn PreparedCopy>, StorageError> {
         if file == self.file {
             return Err(self.refuse("it is the record itself"));
         }
-        let mut files = self.format.files();
-        let Some(record) = files.installed.get(&self.file).cloned() else {
+        let (format, file) = (self.format.clone(), file.to_owned());
+        let Some(record) = format.files().installed.get(&self.file).cloned() else {
             let message = format!("cannot copy {}", self.file.display());
             return Err(StorageError::new(StorageErrorKind::NotFound, message));
         };
-        files.installed.insert(file.to_owned(), record);
+        Ok(Box::new(MemoryCopy { format, file, record }))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryCopy {
+    format: MemoryFormat,
+    file: PathBuf,
+    record: Record,
+}
+
+impl PreparedCopy for MemoryCopy {
+    fn keep(self: Box<Self>) -> Result<(), StorageError> {
+        self.format.files().installed.insert(self.file, self.record);
         Ok(())
     }
 }

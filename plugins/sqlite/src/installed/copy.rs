@@ -2,9 +2,9 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use packets_plugin_api::storage::{StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{PreparedCopy, StorageError, StorageErrorKind};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
@@ -12,31 +12,48 @@ use crate::beside::{beside, create};
 use crate::failure::Subject;
 use crate::open;
 
-/// Copies what `record` reads of the file at `place` to `file`.
-pub(super) fn copy(subject: &Subject, record: &Connection, place: &Path, file: &Path) -> Result<(), StorageError> {
-    let target = Subject::new("the copy of the record of installed packages", file);
-    let to = open::place(&target, file)?;
-    let failed = |error: io::Error| target.failed_at("write", error);
-    let data = place.symlink_metadata().map_err(|error| subject.failed_at("copy", error))?;
-    match open::own_size(&target, &to)? {
-        Some(found) if (found.dev(), found.ino()) == (data.dev(), data.ino()) => {
-            return Err(target.error(StorageErrorKind::Io, "write").because("it is the record itself"));
+/// A copy that lies beside its place.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    subject: Subject,
+    new: PathBuf,
+    place: PathBuf,
+}
+
+impl Prepared {
+    /// Copies what `record` reads of the file at `place`, for `file`.
+    pub(super) fn of(subject: &Subject, record: &Connection, place: &Path, file: &Path) -> Result<Self, StorageError> {
+        let target = Subject::new("the copy of the record of installed packages", file);
+        let to = open::place(&target, file)?;
+        let failed = |error: io::Error| target.failed_at("write", error);
+        let data = place.symlink_metadata().map_err(|error| subject.failed_at("copy", error))?;
+        match open::own_size(&target, &to)? {
+            Some(found) if (found.dev(), found.ino()) == (data.dev(), data.ino()) => {
+                return Err(target.error(StorageErrorKind::Io, "write").because("it is the record itself"));
+            }
+            _ => {}
         }
-        _ => {}
+        let prepared = Self { subject: target.clone(), new: beside(&to, ".new"), place: to };
+        // What a copy that was killed left goes first.
+        remove(&prepared.new).map_err(failed)?;
+        // As open as the record, which its owner may have closed to himself.
+        create(&prepared.new, data.mode() & 0o777 | 0o200).map_err(failed)?;
+        fill(subject, record, &target, &prepared.new)?;
+        Ok(prepared)
     }
-    // What a copy that was killed left goes first.
-    let new = beside(&to, ".new");
-    remove(&new).map_err(failed)?;
-    // As open as the record, which its owner may have closed to himself.
-    let written = create(&new, data.mode() & 0o777 | 0o200)
-        .map_err(failed)
-        .and_then(|_| fill(subject, record, &target, &new))
-        .and_then(|()| rustix::fs::rename(&new, &to).map_err(|error| failed(error.into())));
-    if written.is_err() {
-        // The error that counts is the first.
-        let _ = remove(&new);
+}
+
+impl PreparedCopy for Prepared {
+    fn keep(self: Box<Self>) -> Result<(), StorageError> {
+        rustix::fs::rename(&self.new, &self.place).map_err(|error| self.subject.failed_at("write", error.into()))
     }
-    written
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // Where it was kept nothing is there any more; where it failed the error that counts is the first.
+        let _ = remove(&self.new);
+    }
 }
 
 fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) -> Result<(), StorageError> {

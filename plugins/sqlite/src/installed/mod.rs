@@ -15,7 +15,7 @@ use std::sync::Arc;
 use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    Adopter, Approval, FileRecord, InstalledPackage, InstalledRow, MadeBy, Rows, Storage, StorageError,
+    Adopter, Approval, FileRecord, InstalledPackage, InstalledRow, MadeBy, PreparedCopy, Rows, Storage, StorageError,
     StorageErrorKind, TransactionRow,
 };
 use rusqlite::{Connection, Params, Row};
@@ -24,6 +24,7 @@ use crate::failure::{Subject, is_busy, is_cut_off};
 use crate::limits;
 use crate::value::{Values, parse_row};
 use crate::{beside, open};
+use copy::Prepared;
 use cut_off::PutRight;
 
 /// The newest `user_version` that this program knows.
@@ -345,18 +346,19 @@ impl Storage for InstalledDb {
         Ok(self.ask(|connection| is_recorded(connection).map_err(self.subject.failed("read")))?.unwrap_or(false))
     }
 
-    fn copy_to(&self, file: &Path) -> Result<(), StorageError> {
-        let copy = |connection: &Connection| copy::copy(&self.subject, connection, &self.place, file);
+    fn prepare_copy(&self, file: &Path) -> Result<Box<dyn PreparedCopy>, StorageError> {
+        let copy = |connection: &Connection| Prepared::of(&self.subject, connection, &self.place, file);
         // It is not put right first: that waits for a write of this process, which may be waiting for the copy. Such a
         // one shuts no reader out before it has been told that all has happened; who does is another process.
         if let Handle::Open(connection) = &self.file {
             let _working = open::working(&self.place);
             match copy(connection) {
                 Err(error) if is_cut_off(&error) || is_busy(&error) => {}
-                copied => return copied,
+                copied => return Ok(Box::new(copied?)),
             }
         }
-        self.ask(copy)?.ok_or_else(|| self.subject.error(StorageErrorKind::NotFound, "copy"))
+        let copied = self.ask(copy)?.ok_or_else(|| self.subject.error(StorageErrorKind::NotFound, "copy"))?;
+        Ok(Box::new(copied))
     }
 }
 

@@ -1,0 +1,125 @@
+//! Packages that go or are replaced, as they are on record and in their folders.
+
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, Scope};
+
+use packets_hook_runtime::folder::{Folder, Kind};
+use packets_hook_runtime::limits;
+use packets_plugin_api::hook::HookSource;
+use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::relpath::RelPath;
+use packets_plugin_api::storage::{FileKind, FileRecord, InstalledPackage, Storage, StorageError};
+
+use crate::digest;
+use crate::error::{Context as _, Error, Result};
+use crate::hook::Leaving;
+use crate::manifest::{self, Manifest};
+use crate::target::{Target, is_no_folder};
+
+/// For fewer packages a thread and a second handle of the record cost more than they save.
+const FEW: usize = 8;
+
+/// A package that goes, and what replaces it.
+pub(super) type Going<'a> = (&'a InstalledPackage, Option<PackageName>);
+
+/// What is known of all of them, in their order; their remove hooks too, where they are wanted.
+///
+/// # Errors
+/// The record or a folder cannot be read; a hook that is not as it was installed.
+pub(super) fn all(
+    going: Vec<Going<'_>>,
+    storage: &dyn Storage,
+    target: &Target,
+    with_hooks: bool,
+) -> Result<Vec<Leaving>> {
+    thread::scope(|scope| {
+        let names = going.iter().map(|(package, _)| package.name.clone()).collect();
+        let paths = paths_ahead(names, storage, scope);
+        let look = |one: Going<'_>| {
+            let ahead = paths.as_ref().and_then(|paths| paths.recv().ok());
+            let files = ahead.unwrap_or_else(|| storage.files(&one.0.name))?;
+            leaving(one, files, target, with_hooks)
+        };
+        going.into_iter().map(look).collect()
+    })
+}
+
+/// The paths of many packages, read from the record by a thread of its own while their folders are looked at.
+fn paths_ahead<'scope>(
+    names: Vec<PackageName>,
+    storage: &dyn Storage,
+    scope: &'scope Scope<'scope, '_>,
+) -> Option<Receiver<Result<Vec<FileRecord>, StorageError>>> {
+    if names.len() < FEW {
+        return None;
+    }
+    let reader = storage.reader().ok()?;
+    let (send, paths) = mpsc::channel();
+    let read = move || names.iter().map(|name| reader.files(name)).try_for_each(|files| send.send(files));
+    // Who has stopped listening has failed.
+    thread::Builder::new().spawn_scoped(scope, read).ok()?;
+    Some(paths)
+}
+
+/// What is on record of a package that goes, and its remove hook, if it is still the one on record.
+fn leaving(
+    (package, replaced_by): Going<'_>,
+    files: Vec<FileRecord>,
+    target: &Target,
+    with_hook: bool,
+) -> Result<Leaving> {
+    let mut leaving = Leaving { package: package.clone(), files, manifest: None, hook: None, replaced_by };
+    let folder = match target.root().walk(&package.folder) {
+        Ok(folder) => folder,
+        // Somebody took it away by hand, or put something else there: what is left is on record.
+        Err(error) if is_no_folder(&error) => return Ok(leaving),
+        Err(error) => return Err(error).context(|| format!("cannot open {}", package.folder.absolute())),
+    };
+    if !with_hook || leaving.replaced_by.is_some() {
+        return Ok(leaving);
+    }
+    let manifest_path: RelPath = manifest::FILE_NAME.parse()?;
+    if let Some(text) = read_recorded(&folder, package, &leaving.files, &manifest_path, manifest::MAX_SIZE as u64)? {
+        let (parsed, _) = Manifest::parse(&text)?;
+        if let Some(name) = &parsed.hooks.remove {
+            let text = read_recorded(&folder, package, &leaving.files, name, limits::SCRIPT)?;
+            leaving.hook = text.map(|text| HookSource { name: name.clone(), text });
+        }
+        leaving.manifest = Some(parsed);
+    }
+    Ok(leaving)
+}
+
+/// The bytes of a file in a package's folder, if they are those on record; none where it is gone.
+fn read_recorded(
+    folder: &Folder,
+    package: &InstalledPackage,
+    files: &[FileRecord],
+    path: &RelPath,
+    most: u64,
+) -> Result<Option<Vec<u8>>> {
+    let full = package.folder.join(path)?;
+    let named = || format!("cannot read {}", full.absolute());
+    let Some(FileKind::File { sha256, .. }) = files.iter().find(|file| file.path == full).map(|file| &file.kind) else {
+        return Ok(None);
+    };
+    let parent = folder.walk(&path.parent().unwrap_or_default()).context(named)?;
+    let name = path.file_name().unwrap_or_default();
+    match parent.stat(name).context(named)? {
+        None => return Ok(None),
+        Some(stat) if stat.kind == Kind::File && stat.size <= most => {}
+        Some(_) => return Err(changed(package, &full)),
+    }
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(parent.read(name).context(named)?, most + 1), &mut text)
+        .context(named)?;
+    if digest::of(text.as_slice()).context(named)? != *sha256 {
+        return Err(changed(package, &full));
+    }
+    Ok(Some(text))
+}
+
+fn changed(package: &InstalledPackage, path: &RelPath) -> Error {
+    Error::integrity(format!("{} is not the file that was installed", path.absolute()))
+        .hint(format!("it is not run; `packets remove {} --no-hooks` removes by record alone", package.name))
+}
