@@ -1,5 +1,6 @@
 //! What hooks changed outside the packages' folders, and what goes by record.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -33,7 +34,8 @@ pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, data: &Place) -> Res
         data,
         moved: Moved::default(),
         displaced_before: displaced_before(hooked.leaving()),
-        goes: hooked.leaving().iter().flat_map(|leaving| &leaving.files).map(|file| &file.path).collect(),
+        leaving: hooked.leaving(),
+        goes: OnceCell::new(),
         displaced_folders: HashSet::new(),
         covered: HashSet::new(),
     };
@@ -65,8 +67,9 @@ struct Changes<'a, 'b> {
     moved: Moved,
     /// What replaced paths of packages that go had displaced, by path.
     displaced_before: HashMap<&'a RelPath, &'a RelPath>,
-    /// The paths of packages that go.
-    goes: HashSet<&'a RelPath>,
+    leaving: &'a [Leaving],
+    /// The paths of packages that go, once somebody asks for one.
+    goes: OnceCell<HashSet<&'a RelPath>>,
     /// Folders from which something displaced has come back, or gone.
     displaced_folders: HashSet<RelPath>,
     /// Folders that go as a whole, something else in their place.
@@ -200,7 +203,8 @@ impl Changes<'_, '_> {
     /// What was displaced at a path and is still kept.
     fn what_comes_back(&mut self, path: &RelPath) -> io::Result<Option<(Spot, Standing)>> {
         let Some(kept) = self.displaced_before.get(path).map(|kept| (*kept).clone()) else { return Ok(None) };
-        if self.goes.contains(&kept) {
+        let all = || self.leaving.iter().flat_map(|leaving| &leaving.files).map(|file| &file.path).collect();
+        if self.goes.get_or_init(all).contains(&kept) {
             // Its owner goes too.
             return Ok(None);
         }

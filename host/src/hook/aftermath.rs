@@ -170,7 +170,7 @@ impl Hooks<'_> {
         kept: &mut Vec<Kept>,
     ) -> Result<()> {
         let mut before: HashMap<&RelPath, &FileRecord> = HashMap::new();
-        for file in leaving.iter().flat_map(|gone| &gone.files) {
+        for file in leaving.iter().flat_map(|gone| &gone.files).filter(|file| records::may_be_edited(&file.path)) {
             before.entry(&file.path).or_insert(file);
         }
         let mut untouched = HashSet::new();

@@ -111,9 +111,14 @@ fn kind_of_change(becomes: &Becomes) -> Option<FileKind> {
     })
 }
 
+/// Whether a path is the administrator's to edit: under /etc.
+pub(super) fn may_be_edited(path: &RelPath) -> bool {
+    path.components().next() == Some("etc")
+}
+
 /// Whether a file under /etc holds other bytes than these, or is no file any more.
 pub(super) fn edited(root: &Folder, path: &RelPath, sha256: Digest) -> Result<bool> {
-    if path.components().next() != Some("etc") {
+    if !may_be_edited(path) {
         return Ok(false);
     }
     let named = || format!("cannot read {}", path.absolute());

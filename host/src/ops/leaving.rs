@@ -1,23 +1,18 @@
 //! Packages that go or are replaced, as they are on record and in their folders.
 
-use std::sync::mpsc::{self, Receiver};
-use std::thread::{self, Scope};
-
 use packets_hook_runtime::folder::{Folder, Kind};
 use packets_hook_runtime::limits;
 use packets_plugin_api::hook::HookSource;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{FileKind, FileRecord, InstalledPackage, Storage, StorageError};
+use packets_plugin_api::storage::{FileKind, FileRecord, InstalledPackage, Storage};
 
+use crate::cores;
 use crate::digest;
 use crate::error::{Context as _, Error, Result};
 use crate::hook::Leaving;
 use crate::manifest::{self, Manifest};
 use crate::target::{Target, is_no_folder};
-
-/// For fewer packages a thread and a second handle of the record cost more than they save.
-const FEW: usize = 8;
 
 /// A package that goes, and what replaces it.
 pub(super) type Going<'a> = (&'a InstalledPackage, Option<PackageName>);
@@ -27,47 +22,29 @@ pub(super) type Going<'a> = (&'a InstalledPackage, Option<PackageName>);
 /// # Errors
 /// The record or a folder cannot be read; a hook that is not as it was installed.
 pub(super) fn all(
-    going: Vec<Going<'_>>,
+    going: &[Going<'_>],
     storage: &dyn Storage,
     target: &Target,
     with_hooks: bool,
 ) -> Result<Vec<Leaving>> {
-    thread::scope(|scope| {
-        let names = going.iter().map(|(package, _)| package.name.clone()).collect();
-        let paths = paths_ahead(names, storage, scope);
-        let look = |one: Going<'_>| {
-            let ahead = paths.as_ref().and_then(|paths| paths.recv().ok());
-            let files = ahead.unwrap_or_else(|| storage.files(&one.0.name))?;
-            leaving(one, files, target, with_hooks)
-        };
-        going.into_iter().map(look).collect()
-    })
-}
-
-/// The paths of many packages, read from the record by a thread of its own while their folders are looked at.
-fn paths_ahead<'scope>(
-    names: Vec<PackageName>,
-    storage: &dyn Storage,
-    scope: &'scope Scope<'scope, '_>,
-) -> Option<Receiver<Result<Vec<FileRecord>, StorageError>>> {
-    if names.len() < FEW {
-        return None;
+    let threads = cores::threads_for(going.len());
+    if threads == 1 {
+        return going.iter().map(|one| leaving(one, storage, target, with_hooks)).collect();
     }
-    let reader = storage.reader().ok()?;
-    let (send, paths) = mpsc::channel();
-    let read = move || names.iter().map(|name| reader.files(name)).try_for_each(|files| send.send(files));
-    // Who has stopped listening has failed.
-    thread::Builder::new().spawn_scoped(scope, read).ok()?;
-    Some(paths)
+    let readers = (0..threads).map(|_| storage.reader()).collect::<Result<Vec<_>, _>>()?;
+    let look = |reader: &mut Box<dyn Storage>, one: &_| leaving(one, reader.as_ref(), target, with_hooks);
+    cores::map_with(readers, going, look).into_iter().collect()
 }
 
 /// What is on record of a package that goes, and its remove hook, if it is still the one on record.
 fn leaving(
-    (package, replaced_by): Going<'_>,
-    files: Vec<FileRecord>,
+    (package, replaced_by): &Going<'_>,
+    storage: &dyn Storage,
     target: &Target,
     with_hook: bool,
 ) -> Result<Leaving> {
+    let (package, replaced_by) = (*package, replaced_by.clone());
+    let files = storage.files(&package.name)?;
     let mut leaving = Leaving { package: package.clone(), files, manifest: None, hook: None, replaced_by };
     let folder = match target.root().walk(&package.folder) {
         Ok(folder) => folder,

@@ -203,8 +203,8 @@ impl<'a> Transaction<'a> {
             .iter()
             .flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
         let on_record = |name: &PackageName| installed.iter().find(|package| package.name == *name);
-        let going = removed.chain(replaced).filter_map(|(name, new)| Some((on_record(name)?, new))).collect();
-        leaving::all(going, storage, &self.context.target, self.run_remove_hooks)
+        let going: Vec<_> = removed.chain(replaced).filter_map(|(name, new)| Some((on_record(name)?, new))).collect();
+        leaving::all(&going, storage, &self.context.target, self.run_remove_hooks)
     }
 
     /// Runs the hooks of the one package of a plan, first install, then remove.
