@@ -312,8 +312,9 @@ pub trait Storage: Debug + Send {
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;
     /// Writes a complete copy of the record for another file of this machine, which it replaces when it is
     /// [kept](PreparedCopy::keep); until then it lies beside that file, one at a time. It is meant to be put in the place
-    /// of a record that was damaged. Only what can be read whole is copied. It is not synced: after a power cut the copy
-    /// may be damaged, the record is not.
+    /// of a record that was damaged. Only what can be read is copied; what has not changed may be taken from a copy that
+    /// stands there since this boot, and was looked through. It is not synced: after a power cut the copy may be damaged, the
+    /// record is not.
     ///
     /// # Errors
     /// [`StorageErrorKind::NotFound`] where there is no record yet.

@@ -47,6 +47,11 @@ pub(crate) fn check(subject: &Subject, place: &Path) -> Result<bool, StorageErro
     is_there("-journal")
 }
 
+/// Whether something stands beside a file that SQLite would take for a part of it.
+pub(crate) fn is_unfinished(place: &Path) -> bool {
+    ["-journal", "-wal"].iter().any(|suffix| beside(place, suffix).symlink_metadata().is_ok())
+}
+
 /// The error about a file beside the record that is not its own.
 pub(crate) fn stranger(subject: &Subject, suffix: &str, why: &str) -> StorageError {
     subject
@@ -62,7 +67,7 @@ fn has_log(subject: &Subject, place: &Path) -> Result<bool, StorageError> {
 }
 
 /// Opens a regular file for reading; nothing is followed, nothing waited for.
-fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }

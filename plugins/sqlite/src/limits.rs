@@ -37,6 +37,14 @@ pub(crate) const INSTRUCTIONS: i32 = 10_000;
 pub(crate) const CUT_OFF_BYTES: u64 = 256 << 20;
 /// How often a reader looks again where files change under its eyes (C24).
 pub(crate) const CUT_OFF_TRIES: usize = 20;
+/// A copy of this many bytes is brought up to date; a smaller one is made anew.
+pub(crate) const FOLLOWED: u64 = 1 << 20;
+/// Transactions that a copy may be behind to be brought up to date (C24).
+pub(crate) const FOLLOWED_TRANSACTIONS: usize = 8;
+/// Paths that are copied one by one for it; with more, to copy all takes no longer (C24).
+pub(crate) const FOLLOWED_PATHS: usize = 4000;
+/// After so many transactions a copy is made anew, and looked through: one that has been damaged meanwhile (C24).
+pub(crate) const LOOKED_THROUGH: i64 = 64;
 /// How long a writer waits for another program that is writing to installed.db (C24).
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// How long whoever looks at the file without SQLite waits for writes of the same process (C20).

@@ -8,9 +8,14 @@ use packets_plugin_api::storage::{PreparedCopy, StorageError, StorageErrorKind};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
+use super::follow::follow;
 use crate::beside::{beside, create};
 use crate::failure::Subject;
 use crate::open;
+
+/// How a file is written that nobody else looks at, and that is thrown away where it fails. Never with a journal beside it: one
+/// that a kill left would be taken for that of the next file there.
+pub(super) const PRIVATE: &str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;";
 
 /// A copy that lies beside its place.
 #[derive(Debug)]
@@ -34,11 +39,14 @@ impl Prepared {
             _ => {}
         }
         let prepared = Self { subject: target.clone(), new: beside(&to, ".new"), place: to };
-        // What a copy that was killed left goes first.
-        remove(&prepared.new).map_err(failed)?;
-        // As open as the record, which its owner may have closed to himself.
-        create(&prepared.new, data.mode() & 0o777 | 0o200).map_err(failed)?;
-        fill(subject, record, &target, &prepared.new)?;
+        // What a copy that was killed left goes first; a new one is as open as the record, which its owner may have closed
+        // to himself.
+        let begin = || remove(&prepared.new).and_then(|()| create(&prepared.new, data.mode() & 0o777 | 0o200));
+        let new = (&*prepared.new, begin().map_err(failed)?);
+        if follow(&target, record, &prepared.place, new).is_none() {
+            begin().map_err(failed)?;
+            fill(subject, record, &target, &prepared.new)?;
+        }
         Ok(prepared)
     }
 }
@@ -59,8 +67,7 @@ impl Drop for Prepared {
 fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) -> Result<(), StorageError> {
     let failed = target.failed("write");
     let mut copy = open::own(target, new, true)?;
-    copy.execute_batch("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")
-        .map_err(&failed)?;
+    copy.execute_batch(PRIVATE).map_err(&failed)?;
     let step = Backup::new(record, &mut copy).and_then(|backup| backup.step(-1)).map_err(subject.failed("copy"))?;
     if step != StepResult::Done {
         let busy = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);

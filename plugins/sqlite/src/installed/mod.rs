@@ -3,6 +3,7 @@
 mod copy;
 mod cut_off;
 mod finish;
+mod follow;
 mod migrate;
 mod rows;
 

@@ -1,0 +1,180 @@
+//! A copy that follows its record: the one before, with what has changed since.
+//!
+//! A large record takes ten times as long to be copied and looked through as a small transaction takes. The copy before was
+//! looked through when it was made, and what has changed is read row by row: what is damaged elsewhere in the record does
+//! not get into the copy. The first after a boot, and one of many besides, is made of all of the record again.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::copy::PRIVATE;
+use crate::beside::{self, open_file};
+use crate::failure::Subject;
+use crate::{limits, open};
+
+/// What tells one row of a table from another, by the table's name; its paths go with a package, its history only grows.
+const TABLES: [(&str, &[&str]); 3] =
+    [("packages", &["realname"]), ("package_details", &["id"]), ("approvals", &["name", "family"])];
+
+/// A row, by the order of its table's columns.
+type Row = Vec<Value>;
+
+/// Makes the empty file `new` a copy of what `record` reads, by way of the copy `old`. Where that cannot be done, or would
+/// take longer than to copy all, nothing is answered, and what is in `new` is of no use.
+pub(super) fn follow(target: &Subject, record: &Connection, old: &Path, new: (&Path, File)) -> Option<()> {
+    let (new, mut file) = new;
+    let data = old.symlink_metadata().ok()?;
+    if data.len() < limits::FOLLOWED || !is_of_this_boot(data.modified().ok()?) || beside::is_unfinished(old) {
+        return None;
+    }
+    io::copy(&mut open_file(old).ok()?, &mut file).ok()?;
+    drop(file);
+    let copy = open::own(target, new, true).ok()?;
+    copy.execute_batch(PRIVATE).ok()?;
+    bring_up_to_date(record, &copy).ok()??;
+    copy.close().ok()
+}
+
+/// Whether nothing has cut the power since: a copy is not synced.
+fn is_of_this_boot(made: SystemTime) -> bool {
+    let running = clock_gettime(ClockId::Boottime);
+    let seconds = Duration::from_secs(u64::try_from(running.tv_sec).unwrap_or(0));
+    SystemTime::now().checked_sub(seconds).is_some_and(|booted| made > booted)
+}
+
+fn bring_up_to_date(record: &Connection, copy: &Connection) -> rusqlite::Result<Option<()>> {
+    // All of it is read as it is at one moment, and written at once.
+    let _moment = record.unchecked_transaction()?;
+    let written = copy.unchecked_transaction()?;
+    if schema(record)? != schema(copy)? {
+        return Ok(None);
+    }
+    let Some(since) = add_history(record, copy)? else { return Ok(None) };
+    let mut left = limits::FOLLOWED_PATHS;
+    for (table, keys) in TABLES {
+        let order = keys.join(", ");
+        let now = Rows::of(record, table, &order)?;
+        let before = Rows::of(copy, table, &order)?;
+        // A number is given again after its package has gone, and a second may see two packages of one number.
+        let may_differ = now.position("installed_at");
+        let is_new = |row: &Row| may_differ.is_some_and(|at| !matches!(row[at], Value::Integer(time) if time < since));
+        let (gone, come) = before.difference(now, keys.len(), is_new);
+        let wanted: Vec<String> = keys.iter().map(|key| format!("{key} = ?")).collect();
+        let delete = format!("DELETE FROM {table} WHERE {}", wanted.join(" AND "));
+        for row in &gone {
+            copy.prepare_cached(&delete)?.execute(params_from_iter(&row[..keys.len()]))?;
+            if table == "package_details" {
+                copy.prepare_cached("DELETE FROM files WHERE package = ?")?.execute([&row[0]])?;
+            }
+        }
+        for row in &come {
+            insert(copy, table, row)?;
+            if table == "package_details" && !copy_paths(record, copy, &row[0], &mut left)? {
+                return Ok(None);
+            }
+        }
+    }
+    written.commit().map(Some)
+}
+
+/// What the tables are, and the number of that.
+fn schema(connection: &Connection) -> rusqlite::Result<(i64, Vec<Row>)> {
+    let number = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables = read(connection, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name", [])?;
+    Ok((number, tables))
+}
+
+/// Adds what the history has since; the answer is the time of what was the newest. None where the copy is of another
+/// history, or so far behind that it is time to look through all again.
+fn add_history(record: &Connection, copy: &Connection) -> rusqlite::Result<Option<i64>> {
+    let newest = "SELECT number, id, time FROM transactions ORDER BY number DESC LIMIT 1";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+    let Some((number, id, time)) = copy.query_row(newest, [], row).optional()? else { return Ok(None) };
+    let count = |connection: &Connection| -> rusqlite::Result<(i64, Option<String>)> {
+        let sql = "SELECT count(*), max(CASE number WHEN ?1 THEN id END) FROM transactions WHERE number <= ?1";
+        connection.query_row(sql, [number], |row| Ok((row.get(0)?, row.get(1)?)))
+    };
+    if count(record)? != count(copy)? || count(copy)?.1 != Some(id) {
+        return Ok(None);
+    }
+    let since = read(record, "SELECT * FROM transactions WHERE number > ? ORDER BY number", [number])?;
+    let is_due = |row: &Row| matches!(row[0], Value::Integer(number) if number % limits::LOOKED_THROUGH == 0);
+    if since.len() > limits::FOLLOWED_TRANSACTIONS || since.iter().any(is_due) {
+        return Ok(None);
+    }
+    for row in &since {
+        insert(copy, "transactions", row)?;
+    }
+    Ok(Some(time))
+}
+
+/// The paths of a package; false where they are more than are `left` to be copied.
+fn copy_paths(record: &Connection, copy: &Connection, id: &Value, left: &mut usize) -> rusqlite::Result<bool> {
+    let paths = read(record, "SELECT * FROM files WHERE package = ? LIMIT ?", params_from_iter([id, &limit(*left)]))?;
+    for path in &paths {
+        insert(copy, "files", path)?;
+    }
+    let is_all = paths.len() <= *left;
+    *left = left.saturating_sub(paths.len());
+    Ok(is_all)
+}
+
+/// One more than these.
+fn limit(left: usize) -> Value {
+    Value::Integer(i64::try_from(left).unwrap_or(i64::MAX).saturating_add(1))
+}
+
+fn insert(copy: &Connection, table: &str, row: &Row) -> rusqlite::Result<()> {
+    let places = vec!["?"; row.len()].join(", ");
+    copy.prepare_cached(&format!("INSERT INTO {table} VALUES ({places})"))?.execute(params_from_iter(row))?;
+    Ok(())
+}
+
+fn read(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let columns = statement.column_count();
+    statement.query_map(parameters, |row| (0..columns).map(|at| row.get(at)).collect())?.collect()
+}
+
+/// All rows of a table.
+struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    /// What tells them apart comes first in the tables.
+    fn of(connection: &Connection, table: &str, order: &str) -> rusqlite::Result<Self> {
+        let sql = format!("SELECT * FROM {table} ORDER BY {order}");
+        let columns = connection.prepare_cached(&sql)?.column_names().map(str::to_owned).collect();
+        Ok(Self { columns, rows: read(connection, &sql, [])? })
+    }
+
+    fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|name| name == column)
+    }
+
+    /// The rows of these that are gone or are different `now`, and those that stand there now; also where they are the
+    /// same and `is_new`.
+    fn difference(self, now: Self, keys: usize, is_new: impl Fn(&Row) -> bool) -> (Vec<Row>, Vec<Row>) {
+        let key = |row: &Row| format!("{:?}", &row[..keys]);
+        let mut before: HashMap<String, Row> = self.rows.into_iter().map(|row| (key(&row), row)).collect();
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        for row in now.rows {
+            match before.remove(&key(&row)) {
+                Some(old) if old == row && !is_new(&row) => continue,
+                old => gone.extend(old),
+            }
+            come.push(row);
+        }
+        gone.extend(before.into_values());
+        (gone, come)
+    }
+}
