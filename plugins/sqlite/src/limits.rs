@@ -42,7 +42,7 @@ pub(crate) const FOLLOWED: u64 = 1 << 20;
 /// Transactions that a copy may be behind to be brought up to date (C24).
 pub(crate) const FOLLOWED_TRANSACTIONS: usize = 8;
 /// Paths that are copied one by one for it; with more, to copy all takes no longer (C24).
-pub(crate) const FOLLOWED_PATHS: usize = 4000;
+pub(crate) const FOLLOWED_PATHS: i64 = 4000;
 /// After so many transactions a copy is made anew, and looked through: one that has been damaged meanwhile (C24).
 pub(crate) const LOOKED_THROUGH: i64 = 64;
 /// How long a writer waits for another program that is writing to installed.db (C24).

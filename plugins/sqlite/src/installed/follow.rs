@@ -21,7 +21,8 @@ use crate::{limits, open};
 
 /// What tells one row of a table from another, by the table's name; its paths go with a package, its history only grows.
 const TABLES: [(&str, &[&str]); 3] =
-    [("packages", &["realname"]), ("package_details", &["id"]), ("approvals", &["name", "family"])];
+    [(DETAILS, &["id"]), ("packages", &["realname"]), ("approvals", &["name", "family"])];
+const DETAILS: &str = "package_details";
 
 /// A row, by the order of its table's columns.
 type Row = Vec<Value>;
@@ -57,7 +58,6 @@ fn bring_up_to_date(record: &Connection, copy: &Connection) -> rusqlite::Result<
         return Ok(None);
     }
     let Some(since) = add_history(record, copy)? else { return Ok(None) };
-    let mut left = limits::FOLLOWED_PATHS;
     for (table, keys) in TABLES {
         let order = keys.join(", ");
         let now = Rows::of(record, table, &order)?;
@@ -66,18 +66,23 @@ fn bring_up_to_date(record: &Connection, copy: &Connection) -> rusqlite::Result<
         let may_differ = now.position("installed_at");
         let is_new = |row: &Row| may_differ.is_some_and(|at| !matches!(row[at], Value::Integer(time) if time < since));
         let (gone, come) = before.difference(now, keys.len(), is_new);
+        if table == DETAILS && count_of_paths(record, &come)? > limits::FOLLOWED_PATHS {
+            return Ok(None);
+        }
         let wanted: Vec<String> = keys.iter().map(|key| format!("{key} = ?")).collect();
         let delete = format!("DELETE FROM {table} WHERE {}", wanted.join(" AND "));
         for row in &gone {
             copy.prepare_cached(&delete)?.execute(params_from_iter(&row[..keys.len()]))?;
-            if table == "package_details" {
+            if table == DETAILS {
                 copy.prepare_cached("DELETE FROM files WHERE package = ?")?.execute([&row[0]])?;
             }
         }
         for row in &come {
             insert(copy, table, row)?;
-            if table == "package_details" && !copy_paths(record, copy, &row[0], &mut left)? {
-                return Ok(None);
+            if table == DETAILS {
+                for path in read(record, "SELECT * FROM files WHERE package = ?", [&row[0]])? {
+                    insert(copy, "files", &path)?;
+                }
             }
         }
     }
@@ -115,20 +120,10 @@ fn add_history(record: &Connection, copy: &Connection) -> rusqlite::Result<Optio
     Ok(Some(time))
 }
 
-/// The paths of a package; false where they are more than are `left` to be copied.
-fn copy_paths(record: &Connection, copy: &Connection, id: &Value, left: &mut usize) -> rusqlite::Result<bool> {
-    let paths = read(record, "SELECT * FROM files WHERE package = ? LIMIT ?", params_from_iter([id, &limit(*left)]))?;
-    for path in &paths {
-        insert(copy, "files", path)?;
-    }
-    let is_all = paths.len() <= *left;
-    *left = left.saturating_sub(paths.len());
-    Ok(is_all)
-}
-
-/// One more than these.
-fn limit(left: usize) -> Value {
-    Value::Integer(i64::try_from(left).unwrap_or(i64::MAX).saturating_add(1))
+/// How many paths these packages have.
+fn count_of_paths(record: &Connection, packages: &[Row]) -> rusqlite::Result<i64> {
+    let mut count = record.prepare_cached("SELECT count(*) FROM files WHERE package = ?")?;
+    packages.iter().map(|row| count.query_row([&row[0]], |row| row.get::<_, i64>(0))).sum()
 }
 
 fn insert(copy: &Connection, table: &str, row: &Row) -> rusqlite::Result<()> {
