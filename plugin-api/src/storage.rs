@@ -305,8 +305,8 @@ pub trait Storage: Debug + Send {
         self.recorded(&rows.transaction.id)
     }
     /// The same record, opened anew for reading. It can be used from another thread while
-    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before; what `happens` does or waits for may use
-    /// its [`prepare_copy`](Self::prepare_copy), which waits for no writer of this process.
+    /// [`finish_when`](Self::finish_when) is at work, and finds what stood there before; what `happens` does or waits for
+    /// may use its [`prepare_copy`](Self::prepare_copy), which waits for no writer of this process.
     fn reader(&self) -> Result<Box<dyn Storage>, StorageError>;
     /// Whether this transaction is recorded: what is in the file, read anew.
     fn recorded(&self, id: &TransactionId) -> Result<bool, StorageError>;

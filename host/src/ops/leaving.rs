@@ -14,6 +14,9 @@ use crate::hook::Leaving;
 use crate::manifest::{self, Manifest};
 use crate::target::{Target, is_no_folder};
 
+/// Handles of the record at once: each takes a moment to be opened, however many cores there are.
+const MOST_READERS: usize = 4;
+
 /// A package that goes, and what replaces it.
 pub(super) type Going<'a> = (&'a InstalledPackage, Option<PackageName>);
 
@@ -27,11 +30,13 @@ pub(super) fn all(
     target: &Target,
     with_hooks: bool,
 ) -> Result<Vec<Leaving>> {
-    let threads = cores::threads_for(going.len());
-    if threads == 1 {
+    let readers: Vec<_> = match cores::threads_for(going.len()) {
+        1 => Vec::new(),
+        threads => (0..threads.min(MOST_READERS)).map_while(|_| storage.reader().ok()).collect(),
+    };
+    if readers.is_empty() {
         return going.iter().map(|one| leaving(one, storage, target, with_hooks)).collect();
     }
-    let readers = (0..threads).map(|_| storage.reader()).collect::<Result<Vec<_>, _>>()?;
     let look = |reader: &mut Box<dyn Storage>, one: &_| leaving(one, reader.as_ref(), target, with_hooks);
     cores::map_with(readers, going, look).into_iter().collect()
 }
