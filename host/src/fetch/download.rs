@@ -133,7 +133,7 @@ impl<'a> Download<'a> {
         mut opened: Opened,
         offset: u64,
         place: usize,
-        slowest: Speed,
+        slowest: &mut dyn FnMut() -> Speed,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), Problem> {
         self.begin_at(&mut opened, offset, progress)?;

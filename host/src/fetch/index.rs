@@ -145,7 +145,14 @@ impl Fetcher<'_> {
         let mut written = Written::default();
         let limits = &self.limits;
         let mut progress = |bytes| self.events.event(&Event::IndexProgress { bytes, size });
-        transfer::copy(&mut reader, &mut index.file, &mut written, limits.index, limits.slowest, &mut progress)?;
+        transfer::copy(
+            &mut reader,
+            &mut index.file,
+            &mut written,
+            limits.index,
+            &mut || limits.slowest,
+            &mut progress,
+        )?;
         if transfer::is_web_page(written.front()) {
             return Err(Problem::WebPage);
         }

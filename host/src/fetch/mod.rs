@@ -120,7 +120,7 @@ pub fn local(mut file: File, name: impl Into<String>) -> Result<Fetched> {
     }
     let mut copy = Unfinished::private().context(named)?;
     let mut written = Written::default();
-    transfer::copy(&mut file, copy.file(), &mut written, MAX_PACKAGE_SIZE, limits::SLOWEST, &mut |_| {})
+    transfer::copy(&mut file, copy.file(), &mut written, MAX_PACKAGE_SIZE, &mut || limits::SLOWEST, &mut |_| {})
         .map_err(|stopped| Error::storage(named()).caused_by(Problem::from(stopped).to_string()))?;
     let mut file = copy.into_file().context(named)?;
     file.seek(SeekFrom::Start(0)).context(named)?;
@@ -315,12 +315,12 @@ impl<'a> Fetcher<'a> {
         places: &mut Places<'_>,
         want: &Wanted,
     ) -> Result<Came, Problem> {
-        let Answer { place, mut opened, offset, slowest, slot: _held } = answer;
+        let Answer { place, mut opened, offset, slot: _held } = answer;
         if let Some(file) = opened.file.take() {
             return self.local_file(file, places.source_of(place).as_ref(), want).map(Came::InFile);
         }
         let mut progress = |bytes| self.events.event(&Event::FetchProgress { package: &want.package, bytes });
-        download.take(opened, offset, place, slowest, &mut progress)?;
+        download.take(opened, offset, place, &mut || places.slowest_alone(place), &mut progress)?;
         Ok(Came::Downloaded(place))
     }
 
@@ -347,7 +347,7 @@ impl<'a> Fetcher<'a> {
             digest::of_file(&file).map_err(read)?
         } else {
             let (mut copy, mut written) = (Unfinished::private().map_err(Problem::disk)?, Written::default());
-            transfer::copy(&mut file, copy.file(), &mut written, most, self.limits.slowest, &mut |_| {})?;
+            transfer::copy(&mut file, copy.file(), &mut written, most, &mut || self.limits.slowest, &mut |_| {})?;
             file = copy.into_file().map_err(Problem::disk)?;
             (written.size(), written.digest())
         };

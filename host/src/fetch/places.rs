@@ -35,8 +35,6 @@ pub(super) struct Answer {
     pub(super) opened: Opened,
     /// Where it starts: where it was asked to, or at the beginning.
     pub(super) offset: u64,
-    /// How fast it has to be.
-    pub(super) slowest: Speed,
     /// Held while bytes come.
     pub(super) slot: Slot,
 }
@@ -324,11 +322,7 @@ impl<'a> Places<'a> {
 
     fn answer(&mut self, place: usize, (opened, offset, slot): (Opened, u64, Slot)) -> Answer {
         self.places[place].candidate.version.clone_from(&opened.version);
-        let slowest = match self.slowest_for(place) {
-            unhurried if unhurried == self.limits.unhurried && self.is_near(place) => self.limits.near_unhurried,
-            other => other,
-        };
-        Answer { place, opened, offset, slowest, slot }
+        Answer { place, opened, offset, slot }
     }
 
     fn others(&self, place: usize) -> impl Iterator<Item = State> {
@@ -346,6 +340,15 @@ impl<'a> Places<'a> {
             // Half of what another one gave: two that are alike do not take turns for ever.
             Some(other) => Speed { least: (other / 2).clamp(slowest.least, unhurried.least), ..unhurried },
             None => slowest,
+        }
+    }
+
+    /// The same for one that gives all alone. Others may be found while it does (N12).
+    pub(super) fn slowest_alone(&mut self, place: usize) -> Speed {
+        self.hear_all();
+        match self.slowest_for(place) {
+            unhurried if unhurried == self.limits.unhurried && self.is_near(place) => self.limits.near_unhurried,
+            other => other,
         }
     }
 

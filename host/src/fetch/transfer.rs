@@ -80,17 +80,17 @@ pub(super) enum Stopped {
 }
 
 /// Copies everything behind what is `written`, up to `most` bytes in all. `progress` hears
-/// now and then how many there are.
+/// now and then how many there are; `slowest` is asked again each time that bytes have come.
 pub(super) fn copy(
     from: &mut dyn Read,
     to: &mut File,
     written: &mut Written,
     most: u64,
-    slowest: Speed,
+    slowest: &mut dyn FnMut() -> Speed,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Stopped> {
     let mut buffer = vec![0; BUFFER];
-    let mut floor = Floor::new(slowest);
+    let mut floor = Floor::new(slowest());
     let (mut told, mut told_at) = (written.size, Instant::now());
     loop {
         // One byte more than may come shows that it is too much.
@@ -109,6 +109,7 @@ pub(super) fn copy(
         }
         to.write_all(&buffer[..came]).map_err(Stopped::Disk)?;
         buffer = buffer_of(written.add(buffer, came));
+        floor.must_be(slowest());
         floor.passed(came as u64)?;
         if written.size - told >= PROGRESS_STEP || told_at.elapsed() >= PROGRESS_TIME {
             (told, told_at) = (written.size, Instant::now());
@@ -192,7 +193,7 @@ mod tests {
 
     fn copied(from: &mut dyn Read, to: &mut File, most: u64) -> Result<Written, Stopped> {
         let mut written = Written::default();
-        copy(from, to, &mut written, most, SLOWEST, &mut |_| {})?;
+        copy(from, to, &mut written, most, &mut || SLOWEST, &mut |_| {})?;
         Ok(written)
     }
 
@@ -231,7 +232,7 @@ mod tests {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(b"01234").unwrap();
             let mut written = Written::of(&file, u64::MAX).unwrap();
-            let outcome = copy(&mut &*more, &mut file, &mut written, 10, SLOWEST, &mut |_| {});
+            let outcome = copy(&mut &*more, &mut file, &mut written, 10, &mut || SLOWEST, &mut |_| {});
             assert_eq!(outcome.is_ok(), fits, "{more:?}");
             assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()), "{more:?}");
         }
@@ -247,7 +248,7 @@ mod tests {
             written.add(Vec::new(), 0);
         }
         let rest = vec![9; 6 << 20];
-        copy(&mut &rest[..], &mut file, &mut written, u64::MAX, SLOWEST, &mut |_| {}).unwrap();
+        copy(&mut &rest[..], &mut file, &mut written, u64::MAX, &mut || SLOWEST, &mut |_| {}).unwrap();
         assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()));
     }
 
@@ -266,7 +267,8 @@ mod tests {
         let mut steps = Vec::new();
         let mut file = tempfile::tempfile().unwrap();
         let mut written = Written::default();
-        copy(&mut &bytes[..], &mut file, &mut written, u64::MAX, SLOWEST, &mut |step| steps.push(step)).unwrap();
+        copy(&mut &bytes[..], &mut file, &mut written, u64::MAX, &mut || SLOWEST, &mut |step| steps.push(step))
+            .unwrap();
         assert!(steps.is_sorted() && steps.last() == Some(&3_000_001), "{steps:?}");
         assert!(steps.len() < 15, "{steps:?}");
         assert_eq!(crate::digest::of_file(&file).unwrap(), (written.size(), written.digest()));

@@ -60,6 +60,8 @@ struct Giver {
 struct Kind {
     is_near: bool,
     places: BTreeMap<String, Arc<Giver>>,
+    /// How long it searches.
+    finds_after: Duration,
 }
 
 impl std::fmt::Debug for Kind {
@@ -81,7 +83,7 @@ impl Kind {
         };
         let named = manners.iter().enumerate();
         let places = named.map(|(number, manner)| (format!("{net}.{number}:1/x"), giver(manner)));
-        Arc::new(Self { is_near, places: places.collect() })
+        Arc::new(Self { is_near, places: places.collect(), finds_after: Duration::ZERO })
     }
 
     fn giver(&self, number: usize) -> &Giver {
@@ -156,6 +158,7 @@ impl FetchSource for Kind {
         false
     }
     fn find(&self, _: &Wanted, found: &mut dyn FnMut(Candidate) -> ControlFlow<()>) -> Result<(), FetchError> {
+        std::thread::sleep(self.finds_after);
         for place in self.places.keys() {
             let _ = found(Candidate::at(place));
         }
@@ -393,6 +396,22 @@ fn n12_a_slow_peer_gives_way_where_no_index_tells_the_size() {
         let begun = Instant::now();
         assert!(content(&fetcher.fetch(&want).unwrap()) == bytes);
         assert!(begun.elapsed() < Duration::from_millis(most), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn n12_a_slow_peer_gives_way_to_who_is_found_while_it_gives() {
+    for (found, most) in [(50, 1500), (700, 1800)] {
+        let bench = Bench::new(&[]);
+        let bytes = large(3 * MIB);
+        let peers = Kind::new(true, &[at(100 << 10)], &bytes);
+        let mut mirrors = Kind::new(false, &[at(20 * MIB)], &bytes);
+        Arc::get_mut(&mut mirrors).unwrap().finds_after = Duration::from_millis(found);
+        let want = Wanted { digest: digest_of(&bytes), size: None, ..want(&[]) };
+        let begun = Instant::now();
+        let fetched = Fetcher::new(vec![mirrors, peers], None, &bench.log).fetch(&want).unwrap();
+        assert!(content(&fetched) == bytes);
+        assert!(begun.elapsed() < Duration::from_millis(most), "found after {found} ms: {:?}", begun.elapsed());
     }
 }
 
