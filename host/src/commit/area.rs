@@ -197,11 +197,11 @@ impl Area {
 
     /// From here on it happens, whatever comes. On an error it does not, unless
     /// [`is_decided`](Self::is_decided) says that nobody can tell.
-    pub(super) fn decide(&self, decided: &Record) -> Result<()> {
+    pub(super) fn decide(&self, decision: &Arc<Decision>) -> Result<()> {
         let mut inner = self.inner();
         inner.decided = true;
         let Some(journal) = &mut inner.journal else { return Err(ended()) };
-        if let Err(error) = journal.append(decided) {
+        if let Err(error) = journal.append(&Record::Decided(Arc::clone(decision))) {
             if journal.cut().is_ok() {
                 inner.decided = false;
             }

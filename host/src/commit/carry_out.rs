@@ -10,7 +10,7 @@ use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
 use super::Area;
 use super::apply::Applier;
 use super::rows_ahead::{Recording, recorded_when};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::journal::{Decision, End, Record};
 
@@ -90,7 +90,7 @@ pub(super) fn record(
 
 /// The decision, and how it ended.
 pub(super) struct Happened {
-    decision: Box<Decision>,
+    decision: Arc<Decision>,
     ended: Result<Option<StorageError>, Stopped>,
 }
 
@@ -116,12 +116,9 @@ pub(super) fn happen(
     recording.begin(rows);
     let (decision, entries) = write()?;
     ground.area.reserve(ground.record_folder, DATABASE_LEAST + DATABASE_FACTOR * BYTES_OF_A_FILE * files)?;
-    let record = Record::Decided(Box::new(decision));
-    let ended = decide_and_apply(ground, &record, entries, recording);
-    match record {
-        Record::Decided(decision) => Ok(Happened { decision, ended }),
-        _ => Err(Error::new(ErrorKind::Bug, "a decision is none")),
-    }
+    let decision = Arc::new(decision);
+    let ended = decide_and_apply(ground, &decision, entries, recording);
+    Ok(Happened { decision, ended })
 }
 
 /// Where it stopped.
@@ -136,15 +133,14 @@ enum Stopped {
 /// before takes its place. The answer is why no copy of it is kept, where that is so.
 fn decide_and_apply(
     ground: &Ground<'_>,
-    record: &Record,
+    decision: &Arc<Decision>,
     entries: usize,
     recording: &Recording<'_>,
 ) -> Result<Option<StorageError>, Stopped> {
     let Ground { root, area, .. } = *ground;
-    let Record::Decided(decision) = record else { return Ok(None) };
     area.sync(entries).map_err(Stopped::Undecided)?;
     Applier::new(root, &decision.folders).check(&decision.steps).map_err(Stopped::Undecided)?;
-    interrupt::decide(|| area.decide(record)).map_err(|error| match area.is_decided() {
+    interrupt::decide(|| area.decide(decision)).map_err(|error| match area.is_decided() {
         true => Stopped::Undecided(unfinished(&error)),
         false => Stopped::Undecided(error),
     })?;

@@ -11,6 +11,7 @@ mod changes;
 mod copy_tree;
 mod draft;
 mod extras;
+mod kept_copy;
 mod layers;
 mod record_only;
 mod relocate;
@@ -44,9 +45,9 @@ pub(crate) use staged::free;
 pub(crate) use take_back::Reversal;
 
 use crate::error::Result;
-use crate::hook::Hooked;
+use crate::hook::{Hooked, Weight};
 use crate::journal::Decision;
-use crate::ops::{HookOutcome, Kept};
+use crate::ops::{HookOutcome, Kept, NewPermissions};
 use crate::target::{Place, Target};
 use draft::Draft;
 
@@ -54,6 +55,8 @@ use draft::Draft;
 #[derive(Debug)]
 pub struct Committed {
     outcomes: Vec<HookOutcome>,
+    permissions: Vec<NewPermissions>,
+    weight: Weight,
     kept: Vec<Kept>,
     programs: Vec<RelPath>,
     warnings: Vec<String>,
@@ -63,6 +66,14 @@ impl Committed {
     /// What each hook did.
     pub fn outcomes(&self) -> &[HookOutcome] {
         &self.outcomes
+    }
+    /// What hooks may do that those of no release before asked for.
+    pub fn permissions(&self) -> &[NewPermissions] {
+        &self.permissions
+    }
+    /// What the packages that arrived have on record.
+    pub fn weight(&self) -> Weight {
+        self.weight
     }
     /// Files of the administrator that were kept.
     pub fn kept(&self) -> &[Kept] {
@@ -149,7 +160,7 @@ pub(crate) fn apply(
 ) -> Result<Applied> {
     let (ground, storage) = (site.ground(), recording.before());
     let (area, record_folder) = (site.area, site.record_folder);
-    let mut kept = hooked.kept().to_vec();
+    let (mut kept, weight) = (hooked.kept().to_vec(), hooked.weight());
     let records = hooked.take_records();
     let files = records.iter().map(|(_, files)| files.len()).sum::<usize>();
     // Where something is moved only the steps tell what will be on record.
@@ -174,6 +185,7 @@ pub(crate) fn apply(
         change.path.starts_with(site.bin) && matches!(change.becomes, Becomes::File { .. } | Becomes::Symlink { .. })
     };
     let programs = hooked.changes().iter().filter(is_program).map(|change| change.path.clone()).collect();
-    let committed = Committed { outcomes: hooked.outcomes().to_vec(), kept, programs, warnings: Vec::new() };
+    let (outcomes, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
+    let committed = Committed { outcomes, permissions, weight, kept, programs, warnings: Vec::new() };
     Ok(Applied { happened, committed })
 }

@@ -53,7 +53,7 @@ pub(crate) fn resume(
         // It was cut off before anything was made.
         None => journal.remove().map(|()| Resumed::TakenBack),
         Some(Record::Staging { .. }) => clear(journal, root),
-        Some(Record::Decided(decision)) => forward(journal, *decision, root, state, record),
+        Some(Record::Decided(decision)) => forward(journal, Arc::unwrap_or_clone(decision), root, state, record),
         Some(Record::Undoing) => back(journal, root),
         Some(Record::Done { end: End::Committed }) => keep(journal, root, state),
         Some(Record::Done { end: End::Reverted }) => {

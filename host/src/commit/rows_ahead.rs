@@ -5,11 +5,13 @@
 //! what packages bring is written as if they added nothing, and whatever turns out to be otherwise is written anew.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use packets_plugin_api::storage::{InstalledRow, PreparedCopy, Rows, Storage, StorageError, StorageErrorKind};
+use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
+
+use super::kept_copy::KeptCopy;
 
 /// With so many files their rows are written ahead: with fewer, a thread and a second handle of the record cost more.
 const ROWS_AHEAD: u64 = 1000;
@@ -19,7 +21,7 @@ pub(crate) struct Recording<'a> {
     before: &'a dyn Storage,
     /// Whoever writes the rows, where somebody does.
     writer: Option<SyncSender<Arc<Rows>>>,
-    copy: &'a Copy<'a>,
+    copy: &'a KeptCopy<'a>,
 }
 
 impl Recording<'_> {
@@ -36,44 +38,7 @@ impl Recording<'_> {
 
     /// Keeps the copy of the record as it was before. The answer is why none is kept, where that is so.
     pub(super) fn keep_copy(&self) -> Option<StorageError> {
-        let kept = self.copy.take(self.before).and_then(PreparedCopy::keep);
-        kept.err().filter(|error| error.kind != StorageErrorKind::NotFound)
-    }
-}
-
-/// The copy of the record as it was before, made by whoever has time for it first; the other waits for it.
-struct Copy<'a> {
-    file: &'a Path,
-    state: Mutex<State>,
-}
-
-enum State {
-    NotYet,
-    Prepared(Result<Box<dyn PreparedCopy>, StorageError>),
-    Taken,
-}
-
-impl<'a> Copy<'a> {
-    fn of(file: &'a Path) -> Self {
-        Self { file, state: Mutex::new(State::NotYet) }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn prepare(&self, before: &dyn Storage) {
-        let mut state = self.state();
-        if matches!(*state, State::NotYet) {
-            *state = State::Prepared(before.prepare_copy(self.file));
-        }
-    }
-
-    fn take(&self, before: &dyn Storage) -> Result<Box<dyn PreparedCopy>, StorageError> {
-        match std::mem::replace(&mut *self.state(), State::Taken) {
-            State::Prepared(prepared) => prepared,
-            State::NotYet | State::Taken => before.prepare_copy(self.file),
-        }
+        self.copy.keep(self.before)
     }
 }
 
@@ -88,7 +53,7 @@ pub(crate) fn recorded_when<T>(
     happened: impl Fn(&T) -> bool,
     work: impl FnOnce(&Recording<'_>) -> T,
 ) -> (T, Option<Result<bool, StorageError>>) {
-    let copy = Copy::of(copy);
+    let copy = KeptCopy::at(copy);
     let readers = if files < ROWS_AHEAD { None } else { storage.reader().ok().zip(storage.reader().ok()) };
     let Some((before, spare)) = readers else {
         return (work(&Recording { before: storage, writer: None, copy: &copy }), None);

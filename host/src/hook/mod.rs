@@ -15,7 +15,7 @@ use packets_hook_runtime::view::Change;
 use packets_plugin_api::hook::HookSource;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Approval, FileRecord, InstalledPackage};
+use packets_plugin_api::storage::{Approval, FileKind, FileRecord, InstalledPackage};
 
 pub use permissions::{Approvals, Permitted, StoredGrants};
 pub use records::StoredOwners;
@@ -73,6 +73,15 @@ pub struct Hooked {
     permissions: Vec<NewPermissions>,
 }
 
+/// How much there is of what arrives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Files and links.
+    pub files: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
 impl Hooked {
     /// The packages that will stand, in order.
     pub fn arriving(&self) -> &[Arriving] {
@@ -90,7 +99,16 @@ impl Hooked {
     pub fn records(&self) -> &[(PackageName, Vec<FileRecord>)] {
         &self.records
     }
-    /// The same, for the record: nothing is left of them here.
+    /// How much that is.
+    pub fn weight(&self) -> Weight {
+        let records = self.records.iter().flat_map(|(_, files)| files);
+        records.fold(Weight::default(), |Weight { files, bytes }, file| match &file.kind {
+            FileKind::File { size, .. } => Weight { files: files + 1, bytes: bytes + size },
+            FileKind::Symlink { .. } => Weight { files: files + 1, bytes },
+            FileKind::Folder { .. } => Weight { files, bytes },
+        })
+    }
+    /// The paths, for the record: nothing is left of them here.
     pub(crate) fn take_records(&mut self) -> Vec<(PackageName, Vec<FileRecord>)> {
         std::mem::take(&mut self.records)
     }

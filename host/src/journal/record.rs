@@ -4,11 +4,13 @@
 //! (JSON), and a line feed. The first line stands behind the format's name and the transaction's
 //! id, so that no line can be moved, repeated or brought from another journal unseen.
 
+use std::sync::Arc;
+
 use packets_plugin_api::ident::{Digest, TransactionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::step::{Decision, FolderId};
+use super::step::{Decision, FolderId, shared};
 
 /// The name of this version of the format.
 const FORMAT: &str = "packets journal 1";
@@ -32,7 +34,7 @@ pub(crate) enum Record {
         name: String,
     },
     /// What will change is known, and nothing has changed yet.
-    Decided(Box<Decision>),
+    Decided(#[serde(with = "shared")] Arc<Decision>),
     /// What has changed is being taken back.
     Undoing,
     /// Everything stands as it should.

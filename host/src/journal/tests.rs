@@ -42,7 +42,7 @@ fn decided() -> Record {
         origins: Vec::new(),
         undoes: None,
     };
-    Record::Decided(Box::new(Decision {
+    Record::Decided(Arc::new(Decision {
         places: vec![folder("opt/packets/.packets/x")],
         folders: vec![folder("usr/bin"), folder("opt/packets/.packets/x/old")],
         steps: vec![Step::Put(put), Step::Mode { folder: 0, before: 0o755, after: 0o700 }],
@@ -209,12 +209,12 @@ fn c25_what_others_could_have_written_is_refused() {
 fn c25_decisions_name_only_what_is_there() {
     let Record::Decided(decision) = decided() else { panic!("not decided") };
     let bad = |change: &dyn Fn(&mut Put)| {
-        let mut decision = decision.clone();
+        let mut decision = Decision::clone(&decision);
         let Step::Put(put) = &mut decision.steps[0] else { panic!("no put") };
         change(put);
         assert!(!decision.is_sound());
         let home = tempfile::tempdir().unwrap();
-        written(home.path(), &[Record::Decided(decision)]);
+        written(home.path(), &[Record::Decided(Arc::new(decision))]);
         unsound(home.path(), "names what is not there");
     };
     bad(&|put| put.at.folder = 2);

@@ -10,7 +10,7 @@ use packets_hook_runtime::sandbox::Places;
 use packets_hook_runtime::view;
 use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{FileKind, InstalledPackage, Storage};
+use packets_plugin_api::storage::{InstalledPackage, Storage};
 
 use super::context::{Context, Mode};
 use super::gather::Loose;
@@ -18,10 +18,10 @@ use super::install::mode;
 use super::leaving;
 use super::private::PrivateFolder;
 use super::stage::Supply;
-use super::{DryRun, ExtraGrant, HookOutcome, NewPermissions, Options, Outcome, room};
+use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome, room};
 use crate::commit::{self, About, Applied, Area, Committed, Entry, Site};
 use crate::error::{Context as _, Result};
-use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Permitted, Runners, StoredGrants};
+use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Permitted, Runners, StoredGrants, Weight};
 use crate::plan::{self, Plan};
 use crate::report::{Event, Events};
 use crate::target::Place;
@@ -94,7 +94,7 @@ impl<'a> Transaction<'a> {
             let hooks = self.hooks(storage.as_ref(), (&id, time));
             let permitted = hooks.permit_all(&arriving)?;
             let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, &staging)?;
-            let (files, bytes) = weight(&hooked);
+            let Weight { files, bytes } = hooked.weight();
             let (hooks, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
             return Ok(Outcome { hooks, permissions, files, bytes, ..Outcome::nothing(plan, started) });
         };
@@ -107,8 +107,8 @@ impl<'a> Transaction<'a> {
             area,
             bin: &self.context.bin,
         };
-        let Changed { committed, permissions, weight: (files, bytes) } =
-            self.change((arriving, leaving), &staging, &site, &entry, storage.as_mut())?;
+        let committed = self.change((arriving, leaving), &staging, &site, &entry, storage.as_mut())?;
+        let Weight { files, bytes } = committed.weight();
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
         }
@@ -116,7 +116,7 @@ impl<'a> Transaction<'a> {
         self.context.expire_cache(self.events);
         Ok(Outcome {
             hooks: committed.outcomes().to_vec(),
-            permissions,
+            permissions: committed.permissions().to_vec(),
             files,
             bytes,
             programs: committed.programs().iter().map(|path| self.shown(path)).collect(),
@@ -136,7 +136,7 @@ impl<'a> Transaction<'a> {
         site: &Site<'_>,
         entry: &Entry<'_>,
         storage: &mut dyn Storage,
-    ) -> Result<Changed> {
+    ) -> Result<Committed> {
         // Before the record is held by whoever writes it: somebody may be asked.
         let permitted = self.hooks(storage, (entry.id, entry.time)).permit_all(&arriving)?;
         let on_record = count_of_files(&arriving, &leaving);
@@ -145,19 +145,17 @@ impl<'a> Transaction<'a> {
             let with_hooks = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
             move || with_hooks.iter().flat_map(|all| all.iter()).map(commit::likely).collect()
         };
-        let has_happened = |done: &Result<Applying>| done.as_ref().is_ok_and(|done| done.applied.has_happened());
+        let has_happened = |done: &Result<(Instant, Applied)>| done.as_ref().is_ok_and(|(_, done)| done.has_happened());
         let (done, recorded) =
             commit::recorded_when(storage, site.record_copy, on_record, likely, has_happened, |recording| {
                 let hooks = self.hooks(recording.before(), (entry.id, entry.time));
                 let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
-                let (permissions, weight, begun) = (hooked.permissions().to_vec(), weight(&hooked), Instant::now());
-                let applied = commit::apply(hooked, site, recording, entry)?;
-                Ok(Applying { applied, permissions, weight, begun })
+                Ok((Instant::now(), commit::apply(hooked, site, recording, entry)?))
             });
-        let Applying { applied, permissions, weight, begun } = done?;
+        let (begun, applied) = done?;
         let committed = applied.record(site, recorded, storage);
         self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
-        Ok(Changed { committed: committed?, permissions, weight })
+        committed
     }
 
     /// A grant to a package that is no part of the plan does nothing: most likely a slip of the pen.
@@ -272,37 +270,11 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// What a transaction has changed, on record too.
-struct Changed {
-    committed: Committed,
-    permissions: Vec<NewPermissions>,
-    weight: (u64, u64),
-}
-
-/// The same before it is on record.
-struct Applying {
-    applied: Applied,
-    permissions: Vec<NewPermissions>,
-    weight: (u64, u64),
-    /// When its hooks had run.
-    begun: Instant,
-}
-
 /// How many files are on record of these packages, before and afterwards, but for what hooks make.
 fn count_of_files(arriving: &[Arriving], leaving: &[Leaving]) -> u64 {
     let comes: usize = arriving.iter().map(|package| package.staged.files().len()).sum();
     let goes: usize = leaving.iter().map(|package| package.files.len()).sum();
     (comes + goes) as u64
-}
-
-/// How many files and links the arriving packages have, and their bytes.
-fn weight(hooked: &Hooked) -> (u64, u64) {
-    let records = hooked.records().iter().flat_map(|(_, files)| files);
-    records.fold((0, 0), |(files, bytes), file| match &file.kind {
-        FileKind::File { size, .. } => (files + 1, bytes + size),
-        FileKind::Symlink { .. } => (files + 1, bytes),
-        FileKind::Folder { .. } => (files, bytes),
-    })
 }
 
 /// After a removal: what came along and is needed by nothing any more. By what is known already: what has happened
