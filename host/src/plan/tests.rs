@@ -1,6 +1,7 @@
 use packets_plugin_api::ident::{Digest, Family, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{InstalledPackage, Reason};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -91,6 +92,78 @@ fn removal_asks_whether_others_need_it() {
     assert_eq!(order(removal(&[name("lib")], &all, true).unwrap()), ["top", "tool", "lib"]);
     assert_eq!(order(removal(&[name("lib"), name("tool"), name("top")], &all, false).unwrap()), ["top", "tool", "lib"]);
     assert!(removal(&[name("absent")], &all, false).is_err());
+}
+
+/// Packages of which each needs those of these numbers, itself and cycles included.
+fn a_system() -> impl Strategy<Value = Vec<InstalledPackage>> {
+    let needs = proptest::collection::vec(0..12_usize, 0..4);
+    proptest::collection::vec((needs, any::<bool>()), 1..12).prop_map(|all| {
+        let names = |needs: Vec<usize>| needs.into_iter().map(|number| format!("p{number}")).collect::<Vec<_>>();
+        let package = |(number, (needs, provides)): (usize, (Vec<usize>, bool))| {
+            let needs = names(needs);
+            let mut package = installed(&format!("p{number}"), &needs.iter().map(String::as_str).collect::<Vec<_>>());
+            package.provides.extend(provides.then(|| name(&format!("p{}", number / 2))));
+            package
+        };
+        all.into_iter().enumerate().map(package).collect()
+    })
+}
+
+/// What needs one of them and stands behind it, where it could stand before it.
+fn first_of_all(left: &[&InstalledPackage]) -> PackageName {
+    let needs = |one: &InstalledPackage, other: &InstalledPackage| {
+        one.name != other.name && one.requires.iter().any(|requirement| other.satisfies(requirement))
+    };
+    let unneeded = left.iter().filter(|one| !left.iter().any(|other| needs(other, one))).map(|one| &one.name).min();
+    unneeded.or_else(|| left.iter().map(|one| &one.name).min()).unwrap().clone()
+}
+
+proptest! {
+    #[test]
+    fn removal_takes_all_that_breaks_and_each_before_what_it_needs(all in a_system(), first in 0..12_usize) {
+        let first = &all[first % all.len()].name;
+        let plan = removal(std::slice::from_ref(first), &all, true).unwrap();
+        let order: Vec<&PackageName> = plan.removals().iter().map(|one| &one.name).collect();
+        let stays: Vec<_> = all.iter().filter(|package| !order.contains(&&package.name)).collect();
+        for package in &stays {
+            for requirement in &package.requires {
+                let lost = all.iter().any(|other| other.satisfies(requirement));
+                let kept = stays.iter().any(|other| other.satisfies(requirement));
+                prop_assert!(kept || !lost, "{} loses {requirement}", package.name);
+            }
+        }
+        let mut left: Vec<_> = all.iter().filter(|package| order.contains(&&package.name)).collect();
+        for name in &order {
+            prop_assert_eq!(*name, &first_of_all(&left));
+            left.retain(|package| package.name != **name);
+        }
+        prop_assert!(left.is_empty());
+        // Nothing went for which nothing broke.
+        for name in order.iter().filter(|name| **name != first) {
+            let without: Vec<PackageName> = order.iter().filter(|other| *other != name).map(|name| (*name).clone()).collect();
+            prop_assert!(removal(&without, &all, false).is_err(), "{name} could stay");
+        }
+    }
+}
+
+#[test]
+fn removals_of_many_among_many_take_no_time() {
+    let count = 5000;
+    let packages: Vec<InstalledPackage> = (0..count)
+        .map(|number| {
+            let needs = [number / 2, number * 2 / 3].map(|needed| format!("p{needed}"));
+            installed(
+                &format!("p{number}"),
+                if number == 0 { vec![] } else { vec![needs[0].as_str(), needs[1].as_str()] }.as_slice(),
+            )
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(removal(&[name("p4999")], &packages, false).unwrap().removals().len(), 1);
+    assert_eq!(removal(&[name("p0")], &packages, true).unwrap().removals().len(), count);
+    let names: Vec<PackageName> = packages.iter().map(|package| package.name.clone()).collect();
+    assert_eq!(removal(&names, &packages, false).unwrap().removals().len(), count);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]
