@@ -145,11 +145,11 @@ fn expired(state: &Place, storage: &dyn Storage, wanted: &History, now: u64) -> 
     if kept.is_empty() {
         return Ok(kept);
     }
-    let past = storage.history(MOST)?;
+    let past = storage.moments(MOST)?;
     // Negative: for ever.
     let longest = u64::try_from(wanted.days).map_or(u64::MAX, |days| days.saturating_mul(DAY));
     let is_wanted = |(place, time): (usize, u64)| place < wanted.keep && now.saturating_sub(time) <= longest;
-    let places: HashMap<_, _> = past.iter().enumerate().map(|(place, row)| (&row.id, (place, row.time))).collect();
+    let places: HashMap<_, _> = past.iter().enumerate().map(|(place, (id, time))| (id, (place, *time))).collect();
     kept.retain(|id| !places.get(id).copied().is_some_and(is_wanted));
     Ok(kept)
 }

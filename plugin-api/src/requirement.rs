@@ -95,6 +95,9 @@ impl FromStr for Constraint {
 impl FromStr for Requirement {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        if !text.contains('|') {
+            return Ok(Self { alternatives: vec![text.parse()?] });
+        }
         let alternatives = text.split('|').map(str::parse).collect::<Result<Vec<Constraint>, _>>()?;
         if alternatives.len() > Self::MAX_ALTERNATIVES {
             return Err(ParseError::new("a requirement", text, "at most 64 alternatives"));

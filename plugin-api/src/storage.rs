@@ -278,6 +278,10 @@ pub trait Storage: Debug + Send {
     fn all_approvals(&self) -> Result<Vec<Approval>, StorageError>;
     /// The past transactions, newest first, at most `most`.
     fn history(&self, most: usize) -> Result<Vec<TransactionRow>, StorageError>;
+    /// The same, but only which they are, and when each was, in seconds since 1970.
+    fn moments(&self, most: usize) -> Result<Vec<(TransactionId, u64)>, StorageError> {
+        Ok(self.history(most)?.into_iter().map(|row| (row.id, row.time)).collect())
+    }
     /// Records a transaction: atomic, durable when it returns, and harmless when
     /// repeated for the same transaction id. After an error the rows may still be
     /// there, all of them: [`recorded`](Self::recorded) says it.

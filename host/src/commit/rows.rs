@@ -14,6 +14,9 @@ use crate::hook::{self, Arriving, Hooked, Leaving};
 use crate::journal::Inverse;
 use crate::plan::{Installation, Plan, Source};
 
+/// Packages that are asked for one after the other; about more of them one question is asked, for all there are.
+const FEW: usize = 16;
+
 /// What the history will say.
 #[derive(Debug)]
 pub struct Entry<'a> {
@@ -103,10 +106,9 @@ fn origins(entry: &Entry<'_>) -> Vec<Origin> {
 pub(super) fn inverse(rows: &Rows, leaving: &[Leaving], storage: &dyn Storage) -> Result<Inverse> {
     let read: HashSet<&PackageName> = leaving.iter().map(|leaving| &leaving.package.name).collect();
     let mut inverse = Inverse { gone: Vec::new(), installed: Vec::new(), approved: Vec::new() };
-    // One question, however many packages it is about.
-    let mut installed: HashMap<PackageName, InstalledPackage> =
-        storage.installed()?.into_iter().map(|package| (package.name.clone(), package)).collect();
-    for name in rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)) {
+    let names: Vec<&PackageName> = rows.gone.iter().chain(rows.installed.iter().map(|row| &row.package.name)).collect();
+    let mut installed = on_record(&names, storage)?;
+    for name in names {
         match installed.remove(name) {
             Some(package) => {
                 let files = if read.contains(name) { Vec::new() } else { storage.files(name)? };
@@ -121,6 +123,15 @@ pub(super) fn inverse(rows: &Rows, leaving: &[Leaving], storage: &dyn Storage) -
         inverse.approved.push(before.unwrap_or(none));
     }
     Ok(inverse)
+}
+
+/// What is on record of these packages, and perhaps of others.
+fn on_record(names: &[&PackageName], storage: &dyn Storage) -> Result<HashMap<PackageName, InstalledPackage>> {
+    let packages = match names.len() <= FEW {
+        true => names.iter().filter_map(|name| storage.package(name).transpose()).collect::<Result<Vec<_>, _>>()?,
+        false => storage.installed()?,
+    };
+    Ok(packages.into_iter().map(|package| (package.name.clone(), package)).collect())
 }
 
 /// Adds the paths of the packages that leave.

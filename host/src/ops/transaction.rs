@@ -1,6 +1,7 @@
 //! From a plan to its outcome: the stages in order.
 
 use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -200,8 +201,10 @@ impl<'a> Transaction<'a> {
             .installations()
             .iter()
             .flat_map(|one| one.replaces().iter().map(move |old| (&old.name, Some(one.name().clone()))));
-        let on_record = |name: &PackageName| installed.iter().find(|package| package.name == *name);
-        let going: Vec<_> = removed.chain(replaced).filter_map(|(name, new)| Some((on_record(name)?, new))).collect();
+        let on_record: HashMap<&PackageName, &InstalledPackage> =
+            installed.iter().map(|package| (&package.name, package)).collect();
+        let going: Vec<_> =
+            removed.chain(replaced).filter_map(|(name, new)| Some((*on_record.get(name)?, new))).collect();
         leaving::all(&going, storage, &self.context.target, self.run_remove_hooks)
     }
 
@@ -283,9 +286,9 @@ fn unneeded_after(plan: &Plan, installed: &[InstalledPackage]) -> Vec<PackageNam
     if plan.removals().is_empty() {
         return Vec::new();
     }
-    let goes = |package: &InstalledPackage| plan.removals().iter().any(|gone| gone.name == package.name);
-    let left: Vec<InstalledPackage> = installed.iter().filter(|package| !goes(package)).cloned().collect();
-    plan::unneeded(&left).into_iter().cloned().collect()
+    let gone: HashSet<&PackageName> = plan.removals().iter().map(|gone| &gone.name).collect();
+    let goes = |package: &InstalledPackage| gone.contains(&package.name);
+    plan::unneeded(installed.iter().filter(|package| !goes(package))).into_iter().cloned().collect()
 }
 
 /// What will be on record of each staged package: for one from an index, its row's

@@ -1,5 +1,7 @@
 //! What was done, and what is kept of it, as people read it.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -49,12 +51,13 @@ pub(super) fn lines(past: &Past) -> String {
     };
     let of = row.undoes.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
     let mut text = format!("{}  {}  {}{of}{state}\n", row.id, moment(row.time), shown(&row.command));
+    let origins: HashMap<&str, &str> =
+        row.origins.iter().map(|origin| (origin.package.as_str(), origin.source.as_str())).collect();
     for line in &row.summary {
         text.push_str(&format!("  {}", shown(line)));
         // `install jq 1.7 (needed)`: the second word is the package.
-        let origin = row.origins.iter().find(|origin| line.split(' ').nth(1) == Some(origin.package.as_str()));
-        if let Some(origin) = origin {
-            text.push_str(&format!("  from {}", shown(&origin.source)));
+        if let Some(source) = line.split(' ').nth(1).and_then(|package| origins.get(package)) {
+            text.push_str(&format!("  from {}", shown(source)));
         }
         text.push('\n');
     }

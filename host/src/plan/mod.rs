@@ -1,5 +1,6 @@
 //! What a command is going to do: decided first, without touching anything.
 
+mod answering;
 mod candidate;
 mod goals;
 mod limits;

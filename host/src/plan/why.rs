@@ -1,6 +1,6 @@
 //! Why a package is installed: the ways from what was asked for to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::requirement::Requirement;
@@ -8,7 +8,7 @@ use packets_plugin_api::storage::{InstalledPackage, Reason};
 use packets_plugin_api::version::Version;
 use serde::Serialize;
 
-use super::Answers;
+use super::answering::Requiring;
 
 /// One package of a way, and what it needs of the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,13 +24,13 @@ pub struct Link {
 /// The shortest way from each package that was asked for to `package`, the shortest first.
 pub fn ways(package: &InstalledPackage, installed: &[InstalledPackage]) -> Vec<Vec<Link>> {
     // From the package up to what needs it: one walk finds the shortest ways from everywhere.
-    let mut towards: BTreeMap<&PackageName, (&InstalledPackage, &Requirement)> = BTreeMap::new();
+    let mut towards: HashMap<&PackageName, (&InstalledPackage, &Requirement)> = HashMap::new();
+    let requiring = Requiring::of(installed);
     let mut queue = VecDeque::from([package]);
     let mut asked = Vec::new();
     while let Some(needed) = queue.pop_front() {
-        for user in installed.iter().filter(|user| user.name != package.name) {
-            let Some(wanted) = user.requires.iter().find(|wanted| needed.satisfies(wanted)) else { continue };
-            if towards.contains_key(&user.name) {
+        for (user, wanted) in requiring.satisfied_by(needed) {
+            if user.name == package.name || towards.contains_key(&user.name) {
                 continue;
             }
             towards.insert(&user.name, (needed, wanted));
@@ -43,7 +43,7 @@ pub fn ways(package: &InstalledPackage, installed: &[InstalledPackage]) -> Vec<V
     asked.into_iter().map(|start| way(start, &towards)).collect()
 }
 
-fn way(start: &InstalledPackage, towards: &BTreeMap<&PackageName, (&InstalledPackage, &Requirement)>) -> Vec<Link> {
+fn way(start: &InstalledPackage, towards: &HashMap<&PackageName, (&InstalledPackage, &Requirement)>) -> Vec<Link> {
     let mut way = Vec::new();
     let mut at = start;
     loop {

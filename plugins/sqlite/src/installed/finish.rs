@@ -11,10 +11,9 @@ use packets_plugin_api::storage::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
-use super::{rows as selected, select};
+use super::{dependencies, rows as selected};
 use crate::failure::Subject;
-use crate::supply::{Offer, Supply, Unmet};
-use crate::value::{Column, json_list, number, parse_row};
+use crate::value::{json_list, number};
 
 const UPSERT_PACKAGE: &str = "INSERT INTO packages(realname, version, dependencies, name, family, serial) \
     VALUES (?1, ?2, '', ?3, ?4, ?5) ON CONFLICT(realname) DO UPDATE SET \
@@ -60,7 +59,7 @@ pub(super) fn finish<R: Deref<Target = Rows>>(
         written.clear();
     }
     write(&transaction, &rows, &written).map_err(&failed)?;
-    write_v1_dependencies(subject, &transaction)?;
+    dependencies::write(subject, &transaction, &rows)?;
     if !happens() {
         return transaction.rollback().map(|()| false).map_err(&failed);
     }
@@ -216,35 +215,4 @@ fn write_approval(transaction: &Transaction<'_>, approval: &Approval) -> rusqlit
 
 fn json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-/// Fills v1's column `dependencies` of every package with the names of those that
-/// answer its requirements now; what nothing answers stays there by its own name.
-fn write_v1_dependencies(subject: &Subject, transaction: &Transaction<'_>) -> Result<(), StorageError> {
-    let installed = select(subject, transaction, selected::SELECT_PACKAGES, [], |row| {
-        parse_row(subject, row, 0, |values| {
-            let recorded = values.optional_text(Column(2, "dependencies"))?.unwrap_or_default().to_owned();
-            Ok((selected::package(values)?, recorded))
-        })
-    })?;
-    let mut offers: Vec<(u64, Offer<'_>)> = installed
-        .iter()
-        .map(|(package, _)| {
-            let (name, alias) = (&package.name, package.alias.as_ref());
-            (package.serial, Offer { name, alias, provides: &package.provides, version: &package.version })
-        })
-        .collect();
-    offers.sort_by_key(|(serial, offer)| (*serial, offer.name));
-    let offers: Vec<Offer<'_>> = offers.into_iter().map(|(_, offer)| offer).collect();
-    let supply = Supply::new(&offers);
-    for (package, recorded) in &installed {
-        let names = supply.names(&package.name, &package.requires, Unmet::Name);
-        if names != *recorded {
-            transaction
-                .prepare_cached("UPDATE packages SET dependencies = ?2 WHERE realname = ?1")
-                .and_then(|mut update| update.execute([package.name.as_str(), &names]))
-                .map_err(subject.failed("write to"))?;
-        }
-    }
-    Ok(())
 }

@@ -4,13 +4,14 @@
 //! looked through when it was made, and what has changed is read row by row: what is damaged elsewhere in the record does
 //! not get into the copy. The first after a boot, and one of many besides, is made of all of the record again.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::types::Value;
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -54,18 +55,13 @@ fn bring_up_to_date(record: &Connection, copy: &Connection) -> rusqlite::Result<
     // All of it is read as it is at one moment, and written at once.
     let _moment = record.unchecked_transaction()?;
     let written = copy.unchecked_transaction()?;
-    if schema(record)? != schema(copy)? {
+    let tables = schema(record)?;
+    if tables != schema(copy)? || tables.1.iter().any(has_an_order_of_its_own) {
         return Ok(None);
     }
     let Some(since) = add_history(record, copy)? else { return Ok(None) };
     for (table, keys) in TABLES {
-        let order = keys.join(", ");
-        let now = Rows::of(record, table, &order)?;
-        let before = Rows::of(copy, table, &order)?;
-        // A number is given again after its package has gone, and a second may see two packages of one number.
-        let may_differ = now.position("installed_at");
-        let is_new = |row: &Row| may_differ.is_some_and(|at| !matches!(row[at], Value::Integer(time) if time < since));
-        let (gone, come) = before.difference(now, keys.len(), is_new);
+        let Some((gone, come)) = difference(copy, record, table, keys, since)? else { return Ok(None) };
         if table == DETAILS && count_of_paths(record, &come)? > limits::FOLLOWED_PATHS {
             return Ok(None);
         }
@@ -94,6 +90,11 @@ fn schema(connection: &Connection) -> rusqlite::Result<(i64, Vec<Row>)> {
     let number = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables = read(connection, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name", [])?;
     Ok((number, tables))
+}
+
+/// Whether SQL orders texts of this table in another way than by bytes.
+fn has_an_order_of_its_own(table: &Row) -> bool {
+    matches!(table.last(), Some(Value::Text(sql)) if sql.to_ascii_lowercase().contains("collate"))
 }
 
 /// Adds what the history has since; the answer is the time of what was the newest. None where the copy is of another
@@ -135,41 +136,79 @@ fn insert(copy: &Connection, table: &str, row: &Row) -> rusqlite::Result<()> {
 fn read(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(sql)?;
     let columns = statement.column_count();
-    statement.query_map(parameters, |row| (0..columns).map(|at| row.get(at)).collect())?.collect()
+    statement.query_map(parameters, |row| values(row, columns))?.collect()
 }
 
-/// All rows of a table.
-struct Rows {
-    columns: Vec<String>,
-    rows: Vec<Row>,
-}
-
-impl Rows {
-    /// What tells them apart comes first in the tables.
-    fn of(connection: &Connection, table: &str, order: &str) -> rusqlite::Result<Self> {
-        let sql = format!("SELECT * FROM {table} ORDER BY {order}");
-        let columns = connection.prepare_cached(&sql)?.column_names().map(str::to_owned).collect();
-        Ok(Self { columns, rows: read(connection, &sql, [])? })
-    }
-
-    fn position(&self, column: &str) -> Option<usize> {
-        self.columns.iter().position(|name| name == column)
-    }
-
-    /// The rows of these that are gone or are different `now`, and those that stand there now; also where they are the
-    /// same and `is_new`.
-    fn difference(self, now: Self, keys: usize, is_new: impl Fn(&Row) -> bool) -> (Vec<Row>, Vec<Row>) {
-        let key = |row: &Row| format!("{:?}", &row[..keys]);
-        let mut before: HashMap<String, Row> = self.rows.into_iter().map(|row| (key(&row), row)).collect();
-        let (mut gone, mut come) = (Vec::new(), Vec::new());
-        for row in now.rows {
-            match before.remove(&key(&row)) {
-                Some(old) if old == row && !is_new(&row) => continue,
-                old => gone.extend(old),
+/// The rows of a table that were there `before` and are gone or others, and those that stand there `now`. A number is given
+/// again after its package has gone, and a second may see two packages of one number: what was installed `since` then
+/// counts as different. None where rows have keys that cannot be told apart.
+fn difference(
+    before: &Connection,
+    now: &Connection,
+    table: &str,
+    keys: &[&str],
+    since: i64,
+) -> rusqlite::Result<Option<(Vec<Row>, Vec<Row>)>> {
+    // What tells them apart comes first in the tables.
+    let sql = format!("SELECT * FROM {table} ORDER BY {}", keys.join(", "));
+    let (mut before, mut now) = (before.prepare_cached(&sql)?, now.prepare_cached(&sql)?);
+    let columns = now.column_count();
+    let installed_at = now.column_names().position(|name| name == "installed_at");
+    let (mut before, mut now) = (before.query([])?, now.query([])?);
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    before.advance()?;
+    now.advance()?;
+    loop {
+        let (order, is_same) = match (before.get(), now.get()) {
+            (None, None) => return Ok(Some((gone, come))),
+            (Some(before), None) => (order(before, before, keys.len())?.map(|_| Ordering::Less), false),
+            (None, Some(now)) => (order(now, now, keys.len())?.map(|_| Ordering::Greater), false),
+            (Some(before), Some(now)) => {
+                let is_same = is_same(before, now, columns)? && !is_new(now, installed_at, since)?;
+                (order(before, now, keys.len())?, is_same)
             }
-            come.push(row);
+        };
+        let Some(order) = order else { return Ok(None) };
+        if order.is_le() {
+            gone.extend(before.get().filter(|_| !is_same).map(|row| values(row, columns)).transpose()?);
+            before.advance()?;
         }
-        gone.extend(before.into_values());
-        (gone, come)
+        if order.is_ge() {
+            come.extend(now.get().filter(|_| !is_same).map(|row| values(row, columns)).transpose()?);
+            now.advance()?;
+        }
     }
+}
+
+/// How two rows follow each other in the order of their keys, which are numbers and texts.
+fn order(one: &rusqlite::Row<'_>, other: &rusqlite::Row<'_>, keys: usize) -> rusqlite::Result<Option<Ordering>> {
+    for key in 0..keys {
+        let order = match (one.get_ref(key)?, other.get_ref(key)?) {
+            (ValueRef::Integer(one), ValueRef::Integer(other)) => one.cmp(&other),
+            (ValueRef::Text(one), ValueRef::Text(other)) => one.cmp(other),
+            _ => return Ok(None),
+        };
+        if order != Ordering::Equal {
+            return Ok(Some(order));
+        }
+    }
+    Ok(Some(Ordering::Equal))
+}
+
+fn is_same(one: &rusqlite::Row<'_>, other: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<bool> {
+    for column in 0..columns {
+        if one.get_ref(column)? != other.get_ref(column)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_new(row: &rusqlite::Row<'_>, installed_at: Option<usize>, since: i64) -> rusqlite::Result<bool> {
+    let Some(column) = installed_at else { return Ok(false) };
+    Ok(!matches!(row.get_ref(column)?, ValueRef::Integer(time) if time < since))
+}
+
+fn values(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
+    (0..columns).map(|column| row.get(column)).collect()
 }

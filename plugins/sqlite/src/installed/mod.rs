@@ -2,6 +2,7 @@
 
 mod copy;
 mod cut_off;
+mod dependencies;
 mod finish;
 mod follow;
 mod migrate;
@@ -320,6 +321,11 @@ impl Storage for InstalledDb {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let select = if self.layout == Layout::Number(1) { rows::SELECT_HISTORY_1 } else { rows::SELECT_HISTORY };
         self.find_in_ours(select, [most], 0, rows::transaction)
+    }
+
+    fn moments(&self, most: usize) -> Result<Vec<(TransactionId, u64)>, StorageError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.find_in_ours(rows::SELECT_MOMENTS, [most], 0, rows::moment)
     }
 
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError> {

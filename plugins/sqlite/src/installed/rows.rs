@@ -1,7 +1,7 @@
 //! What is selected from installed.db, and how its rows parse.
 
 use packets_plugin_api::hook::Grant;
-use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::ident::{PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::requirement::Requirement;
 use packets_plugin_api::storage::{Approval, FileKind, FileRecord, InstalledPackage, MadeBy, Reason, TransactionRow};
@@ -40,6 +40,8 @@ pub(super) const SELECT_HISTORY: &str =
 pub(super) const SELECT_HISTORY_1: &str =
     "SELECT id, time, command, summary, NULL, NULL FROM transactions ORDER BY number DESC LIMIT ?1";
 
+pub(super) const SELECT_MOMENTS: &str = "SELECT id, time FROM transactions ORDER BY number DESC LIMIT ?1";
+
 /// What can be in one list; the file is this machine's own.
 const MOST: usize = 1_000_000;
 
@@ -59,6 +61,9 @@ const FOLDER: Column = Column(12, "folder");
 const INSTALLED_AT: Column = Column(13, "installed_at");
 const INSTALLED_SIZE: Column = Column(14, "installed_size");
 const HELD: Column = Column(15, "held");
+
+const ID: Column = Column(0, "id");
+const TIME: Column = Column(1, "time");
 
 pub(super) fn package(values: Values<'_>) -> Result<InstalledPackage, BadValue> {
     let name: PackageName = values.parsed(REALNAME)?;
@@ -154,12 +159,16 @@ pub(super) fn approval(values: Values<'_>) -> Result<Approval, BadValue> {
     Ok(Approval { name: values.parsed(Column(0, "name"))?, family: values.parsed(Column(1, "family"))?, grant })
 }
 
+pub(super) fn moment(values: Values<'_>) -> Result<(TransactionId, u64), BadValue> {
+    Ok((values.parsed(ID)?, values.number(TIME)?))
+}
+
 pub(super) fn transaction(values: Values<'_>) -> Result<TransactionRow, BadValue> {
     const ORIGINS: Column = Column(4, "origins");
     let origins = values.optional_text(ORIGINS)?.unwrap_or("[]");
     Ok(TransactionRow {
-        id: values.parsed(Column(0, "id"))?,
-        time: values.number(Column(1, "time"))?,
+        id: values.parsed(ID)?,
+        time: values.number(TIME)?,
         command: values.text(Column(2, "command"))?.to_owned(),
         summary: values.list(Column(3, "summary"), MOST)?,
         origins: serde_json::from_str(origins).map_err(|error| BadValue::new(ORIGINS, error))?,
