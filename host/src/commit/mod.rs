@@ -24,6 +24,7 @@ mod sync;
 mod take_back;
 mod todo;
 mod trees;
+mod unchanged;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,26 +4,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use packets_hook_runtime::folder::{Folder, Kind as FileKind};
+use packets_hook_runtime::folder::Folder;
 use packets_plugin_api::hook::Grant;
 use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{
-    Approval, FileKind as Recorded, InstalledPackage, InstalledRow, Reason, Rows, Storage, TransactionRow,
-};
+use packets_plugin_api::storage::{Approval, InstalledPackage, InstalledRow, Reason, Rows, Storage, TransactionRow};
 
 use super::draft::{Draft, standing};
 use super::todo::Todo;
-use super::{About, Ground, carry_out, extras, resume, rows};
-use crate::digest;
+use super::{About, Ground, carry_out, extras, resume, rows, unchanged};
 use crate::error::{Context, Error, Result};
 use crate::journal::{Decision, FolderId, Kind, Put, Spot, Standing, Step};
 use crate::ops::Kept;
 use crate::plan;
 use crate::target::is_no_folder;
-
-/// Paths that a refusal names.
-const MOST_NAMED: usize = 5;
 
 /// A transaction that can be taken back now: all that it changed stands as it left it.
 #[derive(Debug)]
@@ -52,11 +46,11 @@ impl Reversal {
         let id = past.rows.transaction.id.clone();
         let refused = |error: Error| error.within(format!("cannot undo transaction {id}"));
         resume::renumber(&mut past, root).map_err(refused)?;
-        records_stand(&past, storage).map_err(refused)?;
+        unchanged::records(&past, storage).map_err(refused)?;
         let installed = storage.installed()?;
-        plan::stays_whole(&installed, &afterwards(&past, &installed)).map_err(refused)?;
+        plan::stays_whole(&installed, &unchanged::afterwards(&past, &installed)).map_err(refused)?;
         let todo = Todo::of(&past, root).map_err(refused)?;
-        files_stand(&past, root).map_err(refused)?;
+        unchanged::files(&past, root).map_err(refused)?;
         let summary = summary(&past);
         Ok(Self { past, todo, summary })
     }
@@ -69,7 +63,7 @@ impl Reversal {
         let Ground { root, area, .. } = *ground;
         let past = &self.past;
         let mut draft = Draft::new(root, area);
-        let mut kept = Vec::new();
+        let (mut kept, homes) = (Vec::new(), homes(past));
         // A folder that goes back to where it was takes all along that is in it.
         for (put, row) in trees(past).filter(|(put, _)| !put.returns) {
             carry_back(&mut draft, past, put, row, &mut kept)?;
@@ -80,7 +74,7 @@ impl Reversal {
         for (at, step) in past.steps.iter().enumerate().rev().filter(|(at, _)| !self.todo.done.contains(at)) {
             let named = || format!("cannot undo the step {at}");
             match step {
-                Step::Put(put) => reverse(&mut draft, past, put)?,
+                Step::Put(put) => reverse(&mut draft, past, &homes, put)?,
                 Step::Mode { folder, before, after } => {
                     let path = &past.folders[*folder].path;
                     area.place_for(path).context(named)?;
@@ -117,129 +111,27 @@ impl Reversal {
     }
 }
 
-/// What is on record of its packages is what it recorded.
-fn records_stand(past: &Decision, storage: &dyn Storage) -> Result<()> {
-    let since = |name: &PackageName, what: &str| {
-        Error::request(format!("{name} was {what} since"))
-            .hint("what came later must be undone first: `packets history` lists it")
-    };
-    for row in &past.rows.installed {
-        let name = &row.package.name;
-        match storage.package(name)? {
-            None => return Err(since(name, "removed")),
-            Some(package) if package != row.package => return Err(since(name, "replaced")),
-            Some(_) => {}
-        }
-        let (mut now, mut then) = (storage.files(name)?, row.files.clone());
-        now.sort_by(|a, b| a.path.cmp(&b.path));
-        then.sort_by(|a, b| a.path.cmp(&b.path));
-        if now != then {
-            return Err(since(name, "changed on record"));
-        }
-    }
-    for name in &past.rows.gone {
-        if storage.package(name)?.is_some() {
-            return Err(since(name, "installed again"));
-        }
-    }
-    Ok(())
-}
-
-fn afterwards(past: &Decision, installed: &[InstalledPackage]) -> Vec<InstalledPackage> {
-    let before = &past.before;
-    let restored = |name: &PackageName| before.installed.iter().any(|row| row.package.name == *name);
-    let stays = |package: &&InstalledPackage| !before.gone.contains(&package.name) && !restored(&package.name);
-    installed.iter().filter(stays).chain(before.installed.iter().map(|row| &row.package)).cloned().collect()
-}
-
-/// The recorded files of the packages that it put in place stand there as they were recorded, and those of
-/// the packages that come back are kept.
-fn files_stand(past: &Decision, root: &Folder) -> Result<()> {
-    let mut changed = Vec::new();
-    for (_, row) in trees(past) {
-        changed.extend(differing(root, &row.package.folder, row, Compare::Content)?);
-    }
-    if !changed.is_empty() {
-        return Err(Error::request("files of its packages were changed since")
-            .caused_by(named(&changed))
-            .hint("put them back, or change what you want changed with `packets install`, `upgrade` and `remove`"));
-    }
-    let mut missing = Vec::new();
-    for put in past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.before)) {
-        let Some(old) = &put.old else { continue };
-        let row = past.before.installed.iter().find(|row| row.package.name.as_str() == old.name);
-        if let Some(row) = row {
-            missing.extend(differing(root, &spot_path(past, old)?, row, Compare::Presence)?);
-        }
-    }
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(Error::request("what it displaced is no longer kept whole").caused_by(named(&missing))),
-    }
-}
-
-fn named(paths: &[RelPath]) -> String {
-    let first: Vec<String> = paths.iter().take(MOST_NAMED).map(RelPath::absolute).collect();
-    let more = paths.len().saturating_sub(MOST_NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", first.join(", "))
-}
-
 /// Whether a step moves a package's folder: not one that comes and goes by its content.
-fn is_tree(put: &Put, standing: &Option<Standing>) -> bool {
+pub(super) fn is_tree(put: &Put, standing: &Option<Standing>) -> bool {
     !put.only_empty && standing.as_ref().is_some_and(|standing| standing.kind == Kind::Folder)
 }
 
 /// The folders of packages that it put in place.
-fn trees(past: &Decision) -> impl Iterator<Item = (&Put, &InstalledRow)> {
-    past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.after)).filter_map(|put| {
+pub(super) fn trees(past: &Decision) -> impl Iterator<Item = (&Put, &InstalledRow)> {
+    let homes = homes(past);
+    past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.after)).filter_map(move |put| {
         let path = spot_path(past, &put.at).ok()?;
-        Some((put, past.rows.installed.iter().find(|row| row.package.folder == path)?))
+        Some((put, *homes.get(&path)?))
     })
 }
 
-/// How closely files are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compare {
-    /// They must be what is on record.
-    Content,
-    /// They must be there.
-    Presence,
-}
-
-/// The recorded paths of a package, whose folder stands at `tree`, that do not stand as they were recorded.
-fn differing(root: &Folder, tree: &RelPath, row: &InstalledRow, compare: Compare) -> Result<Vec<RelPath>> {
-    let named = || format!("cannot look through {}", tree.absolute());
-    let mut cursor = crate::unpack::Cursor::new(root.walk(tree).context(named)?);
-    let mut changed = Vec::new();
-    for file in &row.files {
-        let inside = file.path.strip_prefix(&row.package.folder);
-        let Some(inside) = inside.filter(|inside| !inside.is_root()) else { continue };
-        let same = match cursor.parent_of(inside.as_str()) {
-            Err(error) if is_no_folder(&error) => false,
-            Err(error) => return Err(error).context(named),
-            Ok((parent, name)) => match (&file.kind, parent.stat(name).context(named)?) {
-                (_, stat) if compare == Compare::Presence => stat.is_some(),
-                (Recorded::File { size, mode, sha256 }, Some(stat)) if stat.kind == FileKind::File => {
-                    (stat.size, stat.mode) == (*size, *mode)
-                        && digest::of(parent.read(name).context(named)?).context(named)? == *sha256
-                }
-                (Recorded::Symlink { stored, .. }, Some(stat)) if stat.kind == FileKind::Symlink => {
-                    parent.read_link(name).context(named)?.to_str() == Some(stored.as_str())
-                }
-                (Recorded::Folder { .. }, Some(stat)) => stat.kind == FileKind::Folder,
-                _ => false,
-            },
-        };
-        if !same {
-            changed.push(file.path.clone());
-        }
-    }
-    Ok(changed)
+/// What it recorded of the packages that it put in place, by their folders.
+fn homes(past: &Decision) -> HashMap<&RelPath, &InstalledRow> {
+    past.rows.installed.iter().map(|row| (&row.package.folder, row)).collect()
 }
 
 /// The step that takes another back, with a place of this transaction for what goes.
-fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
+fn reverse(draft: &mut Draft<'_>, past: &Decision, homes: &HashMap<&RelPath, &InstalledRow>, put: &Put) -> Result<()> {
     let path = spot_path(past, &put.at)?;
     let named = || format!("cannot put {} back", path.absolute());
     // Its file system is told by a staging folder, also where nothing goes to one.
@@ -254,7 +146,7 @@ fn reverse(draft: &mut Draft<'_>, past: &Decision, put: &Put) -> Result<()> {
             draft.area.place_for(&home).context(named)?;
             Some(draft.spot(&home).context(named)?)
         }
-        (Some(_), _) if past.rows.installed.iter().any(|row| row.package.folder == path) => {
+        (Some(_), _) if homes.contains_key(&path) => {
             Some(draft.old_spot_named(&path, put.at.name.clone()).context(named)?)
         }
         (Some(_), _) => Some(draft.old_spot(&path).context(named)?),
@@ -369,7 +261,9 @@ fn carried(past: &Decision, put: &Put) -> Result<HashMap<RelPath, RelPath>> {
 
 /// One line a package.
 fn summary(past: &Decision) -> Vec<String> {
-    let now = |name: &PackageName| past.rows.installed.iter().find(|row| row.package.name == *name);
+    let by_name: HashMap<&PackageName, &InstalledRow> =
+        past.rows.installed.iter().map(|row| (&row.package.name, row)).collect();
+    let now = |name: &PackageName| by_name.get(name).copied();
     let mut lines = Vec::new();
     for name in &past.before.gone {
         if let Some(row) = now(name) {

@@ -1,8 +1,12 @@
 //! Whether a set of installed packages can stand together.
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
+use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::storage::InstalledPackage;
 
-use super::Answers;
+use super::answering::Answering;
 use crate::error::{Error, Result};
 
 /// What is installed may become `after` only if nothing in it loses what it needs and has now, and
@@ -11,17 +15,19 @@ use crate::error::{Error, Result};
 /// # Errors
 /// The first package that would be broken, and by what.
 pub fn stays_whole(before: &[InstalledPackage], after: &[InstalledPackage]) -> Result<()> {
-    let stood = |package: &InstalledPackage| before.contains(package);
+    let by_name: HashMap<&PackageName, &InstalledPackage> = before.iter().map(|one| (&one.name, one)).collect();
+    let stood = |package: &InstalledPackage| by_name.get(&package.name) == Some(&package);
+    let (had, have) = (LazyCell::new(|| Answering::of(before.iter())), Answering::of(after.iter()));
     for package in after {
         for requirement in &package.requires {
-            let met = |by: &[InstalledPackage]| by.iter().any(|other| other.satisfies(requirement));
-            if !met(after) && (!stood(package) || met(before)) {
+            let is_met = |by: &Answering<'_>| by.satisfying(requirement).next().is_some();
+            if !is_met(&have) && (!stood(package) || is_met(&had)) {
                 return Err(Error::request(format!("{} would be without {requirement}, which it needs", package.name)));
             }
         }
         for conflict in &package.conflicts {
-            let other = after.iter().find(|other| other.name != package.name && other.satisfies(conflict));
-            if let Some(other) = other.filter(|other| !stood(package) || !stood(other)) {
+            let others = || have.satisfying(conflict).filter(|other| other.name != package.name);
+            if let Some(other) = others().find(|other| !stood(package) || !stood(other)) {
                 return Err(Error::request(format!("{} cannot stand beside {}", package.name, other.name)));
             }
         }

@@ -90,7 +90,7 @@ pub(crate) fn alone(place: &Path) -> io::Result<RwLockWriteGuard<'static, ()>> {
 }
 
 /// Switches off what no file of ours has, whatever a file says: triggers, views,
-/// functions called from the schema, writes to the schema.
+/// functions called from the schema, writes to the schema. Statements are planned once, not again for each value.
 fn harden(connection: &Connection) -> rusqlite::Result<()> {
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -101,6 +101,7 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
         (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         connection.set_db_config(option, on)?;
     }

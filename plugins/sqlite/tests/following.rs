@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -59,6 +59,10 @@ impl Case {
         self.home.path().join("copy.db")
     }
 
+    fn older(&self) -> PathBuf {
+        self.home.path().join("copy.db.older")
+    }
+
     fn mark(&self) {
         let sql = "UPDATE files SET asked = ?1 WHERE path = 'usr/share/big/7'";
         assert_eq!(Connection::open(self.copy()).unwrap().execute(sql, [MARK]).unwrap(), 1);
@@ -73,7 +77,10 @@ impl Case {
         let mark = found.iter_mut().flatten().flatten().find(|value| **value == marked);
         let has_followed = mark.map(|mark| *mark = Value::Text("/x".to_owned())).is_some();
         assert!(found == expected, "C24: a copy is what its record is");
-        assert_eq!(names(self.home.path()), ["copy.db", "installed.db"]);
+        let mut left = names(self.home.path());
+        left.retain(|name| name != "copy.db.older");
+        assert_eq!(left, ["copy.db", "installed.db"]);
+        assert!(!has_followed || self.older().exists(), "the one before waits to be the next one");
         has_followed
     }
 }
@@ -162,24 +169,67 @@ fn c24_damage_elsewhere_does_not_get_into_the_copy() {
 #[test]
 fn c24_a_copy_that_cannot_follow_is_made_anew() {
     let case = Case::new(MANY);
-    let spoil = |sql: &str| Connection::open(case.copy()).unwrap().execute_batch(sql).unwrap();
-    let made_at = |time| fs::File::options().write(true).open(case.copy()).unwrap().set_modified(time).unwrap();
-    let ways: [&dyn Fn(); 7] = [
+    let run = |file: &Path, sql: &str| Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    let made_at = |file: &Path, time| fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+    let ways: [&dyn Fn(&Path); 9] = [
         // Before this boot: what was not synced may be lost.
-        &|| made_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)),
-        &|| spoil("CREATE TABLE other(a)"),
-        &|| spoil("PRAGMA user_version = 2"),
-        &|| spoil("UPDATE transactions SET id = 'ffffffffffffffff'"),
-        &|| spoil("DELETE FROM transactions"),
-        &|| fs::write(case.copy(), vec![0xee; 2 << 20]).unwrap(),
-        &|| fs::write(case.copy(), "").unwrap(),
+        &|file| made_at(file, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)),
+        &|file| run(file, "CREATE TABLE other(a)"),
+        &|file| run(file, "PRAGMA user_version = 2"),
+        &|file| run(file, "UPDATE transactions SET id = 'ffffffffffffffff'"),
+        &|file| run(file, "DELETE FROM transactions"),
+        &|file| run(file, "UPDATE packages SET realname = x'41'"),
+        &|file| fs::write(file, vec![0xee; 2 << 20]).unwrap(),
+        &|file| fs::write(file, "").unwrap(),
+        &|file| fs::remove_file(file).unwrap(),
     ];
     for (at, spoil) in ways.iter().enumerate() {
         assert!(case.has_followed(), "{at}");
-        spoil();
+        spoil(&case.older());
+        assert!(case.has_followed(), "{at}: the newer one is there");
+        fs::remove_file(case.older()).unwrap();
+        spoil(&case.copy());
         assert!(!case.has_followed(), "{at}");
+        assert!(!case.older().exists(), "{at}: it was not looked through with that one");
         case.mark();
     }
+}
+
+#[test]
+fn c24_two_copies_take_turns() {
+    let mut case = Case::new(MANY);
+    assert!(case.has_followed());
+    let inode = |file: &Path| fs::symlink_metadata(file).unwrap().ino();
+    let of_both = |case: &Case| (inode(&case.copy()), inode(&case.older()));
+    for number in 2..6 {
+        let (newer, older) = of_both(&case);
+        case.storage.finish(&change(number, &[], vec![with_paths(package("a"), 3)])).unwrap();
+        assert!(case.has_followed());
+        assert_eq!(of_both(&case), (older, newer), "nothing is copied");
+    }
+    // Links, and what is of another mode, are nobody's copy.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join("x");
+    fs::rename(case.older(), &target).unwrap();
+    let content = fs::read(&target).unwrap();
+    symlink(&target, case.older()).unwrap();
+    case.storage.finish(&change(6, &[], vec![with_paths(package("a"), 4)])).unwrap();
+    assert!(case.has_followed());
+    assert!(fs::read(&target).unwrap() == content, "C24: it is not written to");
+    fs::hard_link(case.older(), elsewhere.path().join("backup")).unwrap();
+    let content = fs::read(case.older()).unwrap();
+    case.storage.finish(&change(7, &[], vec![with_paths(package("a"), 5)])).unwrap();
+    assert!(case.has_followed());
+    assert!(fs::read(elsewhere.path().join("backup")).unwrap() == content, "C24: a second name is somebody's");
+    fs::set_permissions(case.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(case.has_followed());
+    let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&case.copy()), mode(&case.older())), (0o600, 0o644));
+    // A copy that is dropped leaves the one there.
+    let kept = inode(&case.copy());
+    drop(case.storage.prepare_copy(&case.copy()).unwrap());
+    assert_eq!(inode(&case.copy()), kept);
+    assert_eq!(names(case.home.path()), ["copy.db", "copy.db.older", "installed.db"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A copy of the record, for the day on which it is damaged.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use packets_plugin_api::storage::{PreparedCopy, StorageError, StorageErrorKind};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
+use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 
 use super::follow::follow;
 use crate::beside::{beside, create};
@@ -23,6 +25,13 @@ pub(super) struct Prepared {
     subject: Subject,
     new: PathBuf,
     place: PathBuf,
+    /// Whether it was made by way of one before.
+    has_followed: bool,
+}
+
+/// Where the copy before the one at `place` waits to be the next one.
+pub(super) fn older(place: &Path) -> PathBuf {
+    beside(place, ".older")
 }
 
 impl Prepared {
@@ -38,13 +47,13 @@ impl Prepared {
             }
             _ => {}
         }
-        let prepared = Self { subject: target.clone(), new: beside(&to, ".new"), place: to };
-        // What a copy that was killed left goes first; a new one is as open as the record, which its owner may have closed
-        // to himself.
-        let begin = || remove(&prepared.new).and_then(|()| create(&prepared.new, data.mode() & 0o777 | 0o200));
-        let new = (&*prepared.new, begin().map_err(failed)?);
-        if follow(&target, record, &prepared.place, new).is_none() {
-            begin().map_err(failed)?;
+        // It is as open as the record, which its owner may have closed to himself.
+        let mode = data.mode() & 0o777 | 0o200;
+        let mut prepared = Self { subject: target.clone(), new: beside(&to, ".new"), place: to, has_followed: false };
+        prepared.has_followed = follow(&target, record, &prepared.place, (&prepared.new, mode)).is_some();
+        if !prepared.has_followed {
+            // It was not looked through with this one.
+            remove(&older(&prepared.place)).and_then(|()| begin(&prepared.new, mode)).map_err(failed)?;
             fill(subject, record, &target, &prepared.new)?;
         }
         Ok(prepared)
@@ -53,7 +62,13 @@ impl Prepared {
 
 impl PreparedCopy for Prepared {
     fn keep(self: Box<Self>) -> Result<(), StorageError> {
-        rustix::fs::rename(&self.new, &self.place).map_err(|error| self.subject.failed_at("write", error.into()))
+        let exchange = || renameat_with(CWD, &self.new, CWD, &self.place, RenameFlags::EXCHANGE);
+        if self.has_followed && exchange().is_ok() {
+            // Without it the next one takes longer.
+            let _ = rename(&self.new, older(&self.place));
+            return Ok(());
+        }
+        rename(&self.new, &self.place).map_err(|error| self.subject.failed_at("write", error.into()))
     }
 }
 
@@ -79,6 +94,11 @@ fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) ->
         return Err(subject.error(StorageErrorKind::Corrupt, "copy").because(verdict));
     }
     copy.close().map_err(|(_, error)| failed(error))
+}
+
+/// An empty file in the place of what a copy that was killed left.
+pub(super) fn begin(new: &Path, mode: u32) -> io::Result<File> {
+    remove(new).and_then(|()| create(new, mode))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

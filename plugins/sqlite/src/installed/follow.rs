@@ -5,17 +5,19 @@
 //! not get into the copy. The first after a boot, and one of many besides, is made of all of the record again.
 
 use std::cmp::Ordering;
-use std::fs::File;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rustix::fs::rename;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::copy::PRIVATE;
+use super::copy::{self, PRIVATE};
 use crate::beside::{self, open_file};
 use crate::failure::Subject;
 use crate::{limits, open};
@@ -28,20 +30,34 @@ const DETAILS: &str = "package_details";
 /// A row, by the order of its table's columns.
 type Row = Vec<Value>;
 
-/// Makes the empty file `new` a copy of what `record` reads, by way of the copy `old`. Where that cannot be done, or would
-/// take longer than to copy all, nothing is answered, and what is in `new` is of no use.
-pub(super) fn follow(target: &Subject, record: &Connection, old: &Path, new: (&Path, File)) -> Option<()> {
-    let (new, mut file) = new;
-    let data = old.symlink_metadata().ok()?;
-    if data.len() < limits::FOLLOWED || !is_of_this_boot(data.modified().ok()?) || beside::is_unfinished(old) {
-        return None;
-    }
-    io::copy(&mut open_file(old).ok()?, &mut file).ok()?;
-    drop(file);
-    let copy = open::own(target, new, true).ok()?;
-    copy.execute_batch(PRIVATE).ok()?;
-    bring_up_to_date(record, &copy).ok()??;
-    copy.close().ok()
+/// Makes the file `new`, of this mode, a copy of what `record` reads, by way of one before: of the last but one, which is
+/// written to where it lies and becomes the new one, or of that at `place`, which is copied. Where that cannot be done, or
+/// would take longer than to copy all, nothing is answered, and what is in `new` is of no use.
+pub(super) fn follow(target: &Subject, record: &Connection, place: &Path, (new, mode): (&Path, u32)) -> Option<()> {
+    let last = sound(place)?;
+    let bring = || {
+        let copy = open::own(target, new, true).ok()?;
+        copy.execute_batch(PRIVATE).ok()?;
+        bring_up_to_date(record, &copy).ok()??;
+        copy.close().ok()
+    };
+    let by_older = || {
+        let (older, data) = (copy::older(place), sound(&copy::older(place))?);
+        let is_alike = data.mode() & 0o7777 == mode && (data.uid(), data.gid()) == (last.uid(), last.gid());
+        // With a second name it may be somebody's backup.
+        (is_alike && data.nlink() == 1).then(|| rename(older, new).ok())?
+    };
+    by_older().and_then(|()| bring()).or_else(|| {
+        io::copy(&mut open_file(place).ok()?, &mut copy::begin(new, mode).ok()?).ok()?;
+        bring()
+    })
+}
+
+/// Whether the copy at this place is whole as it was left, and so large that it is worth it.
+fn sound(place: &Path) -> Option<Metadata> {
+    let data = place.symlink_metadata().ok().filter(Metadata::is_file)?;
+    let is_whole = is_of_this_boot(data.modified().ok()?) && !beside::is_unfinished(place);
+    (is_whole && data.len() >= limits::FOLLOWED).then_some(data)
 }
 
 /// Whether nothing has cut the power since: a copy is not synced.
