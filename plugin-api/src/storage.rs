@@ -317,8 +317,8 @@ pub trait Storage: Debug + Send {
     /// Writes a complete copy of the record for another file of this machine, which it replaces when it is
     /// [kept](PreparedCopy::keep); until then it lies beside that file, one at a time. It is meant to be put in the place
     /// of a record that was damaged. Only what can be read is copied; what has not changed may be taken from a copy that
-    /// stands there since this boot, and was looked through. It is not synced: after a power cut the copy may be damaged, the
-    /// record is not.
+    /// stands there since this boot, and was looked through; another one may wait beside it for the next time, under its name
+    /// with an ending. It is not synced: after a power cut the copy may be damaged, the record is not.
     ///
     /// # Errors
     /// [`StorageErrorKind::NotFound`] where there is no record yet.

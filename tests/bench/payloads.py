@@ -58,6 +58,10 @@ def many_with_hooks(folder, quick):
     return _many(folder, "M+hooks", about, count, files, 3500, hook=True)
 
 
+def tiny(folder, count):
+    return _many(folder, "tiny", f"{count} packages of two small files", count, files=2, size=300, hook=False)
+
+
 def _many(folder, name, about, count, files, size, hook):
     releases = []
     for release in (1, 2):

@@ -22,13 +22,15 @@ type Recorded = (InstalledPackage, String);
 /// Fills the column after these rows have been written.
 pub(super) fn write(subject: &Subject, transaction: &Transaction<'_>, rows: &Rows) -> Result<(), StorageError> {
     let failed = subject.failed("read");
-    if let Some(names) = affected(transaction, rows).map_err(&failed)? {
-        let affected = each(subject, transaction, &names)?;
-        let asked: HashSet<&str> = affected.iter().flat_map(|(package, _)| asked(package)).collect();
-        if let Some(names) = answering(transaction, &asked).map_err(&failed)? {
-            return update(subject, transaction, &affected, &each(subject, transaction, &names)?);
-        }
-    }
+    let Some(names) = affected(transaction, rows).map_err(&failed)? else { return write_all(subject, transaction) };
+    let affected = each(subject, transaction, &names)?;
+    let asked: HashSet<&str> = affected.iter().flat_map(|(package, _)| asked(package)).collect();
+    let answering = each(subject, transaction, &answering(transaction, &asked).map_err(&failed)?)?;
+    update(subject, transaction, &affected, &answering)
+}
+
+/// Fills the column of all packages: version 1 may have changed any of them.
+pub(super) fn write_all(subject: &Subject, transaction: &Transaction<'_>) -> Result<(), StorageError> {
     let all = read(subject, transaction, "", [])?;
     update(subject, transaction, &all, &all)
 }
@@ -65,26 +67,20 @@ fn affected(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<Opti
     Ok(Some(names))
 }
 
-/// The packages that answer to one of these names, and perhaps some more. None where version 1 has changed what is
-/// installed since: then any package may be affected.
-fn answering(transaction: &Transaction<'_>, asked: &HashSet<&str>) -> rusqlite::Result<Option<BTreeSet<String>>> {
+/// The packages that answer to one of these names, and perhaps some more.
+fn answering(transaction: &Transaction<'_>, asked: &HashSet<&str>) -> rusqlite::Result<BTreeSet<String>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT p.realname, p.name, d.provides, d.id FROM packages p LEFT JOIN package_details d ON d.realname = p.realname",
+        "SELECT p.realname, p.name, d.provides FROM packages p LEFT JOIN package_details d ON d.realname = p.realname",
     )?;
-    let (mut found, mut names, mut count) = (statement.query([])?, BTreeSet::new(), 0_i64);
+    let (mut found, mut names) = (statement.query([])?, BTreeSet::new());
     while let Some(row) = found.next()? {
-        count += 1;
-        if row.get_ref(3)? == rusqlite::types::ValueRef::Null {
-            return Ok(None);
-        }
         let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str_or_null().ok()).flatten();
         let is_asked = |column| text(column).is_some_and(|name| asked.contains(name));
         if is_asked(0) || is_asked(1) || !matches!(text(2), None | Some("" | "[]")) {
             names.insert(row.get(0)?);
         }
     }
-    let with_details: i64 = transaction.query_row("SELECT count(*) FROM package_details", [], |row| row.get(0))?;
-    Ok((count == with_details).then_some(names))
+    Ok(names)
 }
 
 /// The packages of these names.

@@ -56,8 +56,8 @@ pub(super) fn follow(target: &Subject, record: &Connection, place: &Path, (new, 
 /// Whether the copy at this place is whole as it was left, and so large that it is worth it.
 fn sound(place: &Path) -> Option<Metadata> {
     let data = place.symlink_metadata().ok().filter(Metadata::is_file)?;
-    let is_whole = is_of_this_boot(data.modified().ok()?) && !beside::is_unfinished(place);
-    (is_whole && data.len() >= limits::FOLLOWED).then_some(data)
+    let is_large = data.len() >= limits::FOLLOWED;
+    (is_large && is_of_this_boot(data.modified().ok()?) && !beside::is_unfinished(place)).then_some(data)
 }
 
 /// Whether nothing has cut the power since: a copy is not synced.

@@ -4,8 +4,8 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::storage::{Adopted, Adopter, FileKind, InstalledPackage, StorageError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::finish::{insert_details, insert_files};
-use super::{Layout, layout, rows, select};
+use super::finish::{insert_details, insert_files, remove_details};
+use super::{Layout, dependencies, layout, rows, select};
 use crate::failure::Subject;
 use crate::value::{Column, parse_row};
 
@@ -38,12 +38,17 @@ pub(super) fn migrate(
     // Asked again behind the lock: another program may have been quicker.
     let found = layout(subject, &transaction)?;
     bring_to_newest(&transaction, found).map_err(&failed)?;
-    for name in orphans(subject, &transaction)? {
-        super::finish::remove_details(&transaction, &name).map_err(&failed)?;
+    let (orphans, unadopted) = (orphans(subject, &transaction)?, unadopted(subject, &transaction)?);
+    let has_changed = !orphans.is_empty() || !unadopted.is_empty();
+    for name in orphans {
+        remove_details(&transaction, &name).map_err(&failed)?;
     }
-    for package in unadopted(subject, &transaction)? {
+    for package in unadopted {
         let adopted = adopter.adopt(&package.name)?;
         adopt(&transaction, package, &adopted).map_err(&failed)?;
+    }
+    if has_changed {
+        dependencies::write_all(subject, &transaction)?;
     }
     transaction.commit().map_err(&failed)
 }
