@@ -40,9 +40,9 @@ pub(super) fn rows(
     moved: &Moved,
     storage: &dyn Storage,
 ) -> Result<Rows> {
-    let stays = |name: &_| hooked.arriving().iter().any(|arriving| arriving.package.name == *name);
-    let gone =
-        hooked.leaving().iter().map(|leaving| leaving.package.name.clone()).filter(|name| !stays(name)).collect();
+    let stays: HashSet<&PackageName> = hooked.arriving().iter().map(|arriving| &arriving.package.name).collect();
+    let leaves = hooked.leaving().iter().map(|leaving| &leaving.package.name);
+    let gone = leaves.filter(|name| !stays.contains(name)).cloned().collect();
     let mut installed = Vec::with_capacity(hooked.arriving().len());
     for (arriving, (_, mut files)) in hooked.arriving().iter().zip(records) {
         if !moved.away.is_empty() {
@@ -152,14 +152,13 @@ fn of_displaced(hooked: &Hooked, moved: &Moved, storage: &dyn Storage) -> Result
     for from in moved.away.keys().chain(moved.back.keys()) {
         owners.extend(storage.owners(from)?.into_iter().map(|(name, _)| name));
     }
-    let changes = |name: &PackageName| {
-        hooked.leaving().iter().any(|leaving| leaving.package.name == *name)
-            || hooked.arriving().iter().any(|arriving| arriving.package.name == *name)
-    };
+    let leaves = hooked.leaving().iter().map(|leaving| &leaving.package.name);
+    let changed: HashSet<&PackageName> =
+        leaves.chain(hooked.arriving().iter().map(|arriving| &arriving.package.name)).collect();
     let mut rows = Vec::new();
-    for name in owners.into_iter().filter(|name| !changes(name)) {
-        let Some(package) = storage.package(&name)? else { continue };
-        let mut files = storage.files(&name)?;
+    for name in owners.iter().filter(|name| !changed.contains(name)) {
+        let Some(package) = storage.package(name)? else { continue };
+        let mut files = storage.files(name)?;
         for file in &mut files {
             if let Some(now) = moved.away.get(&file.path).or_else(|| moved.back.get(&file.path)) {
                 file.path = now.clone();

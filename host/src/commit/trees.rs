@@ -1,9 +1,10 @@
 //! The folders of packages: each comes and goes as a whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use packets_hook_runtime::folder::{Folder, Kind as FileKind};
+use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 
 use super::draft::{Draft, looking, standing};
@@ -18,24 +19,26 @@ use crate::target::is_no_folder;
 
 /// The new trees come, the old ones go, and what the administrator had put into them is carried over.
 pub(super) fn draft(draft: &mut Draft<'_>, hooked: &Hooked, kept: &mut Vec<Kept>) -> Result<()> {
+    let by_folder: HashMap<&RelPath, &Arriving> = hooked.arriving().iter().map(|new| (&new.folder, new)).collect();
+    let by_name: HashMap<&PackageName, &Arriving> =
+        hooked.arriving().iter().map(|new| (&new.package.name, new)).collect();
     let mut old_trees = Vec::new();
     for leaving in hooked.leaving() {
-        let successor = hooked.arriving().iter().find(|arriving| arriving.folder == leaving.package.folder);
+        let successor = by_folder.get(&leaving.package.folder).copied();
         if let Some(old) = leave(draft, leaving, successor, kept)? {
             old_trees.push((leaving, old));
         }
     }
-    for arriving in hooked.arriving() {
-        let replaced = |(leaving, _): &(&Leaving, Spot)| leaving.package.folder == arriving.folder;
-        if !old_trees.iter().any(replaced) {
-            arrive(draft, arriving)?;
-        }
+    let replaced: HashSet<&RelPath> = old_trees.iter().map(|(leaving, _)| &leaving.package.folder).collect();
+    for arriving in hooked.arriving().iter().filter(|arriving| !replaced.contains(&arriving.folder)) {
+        arrive(draft, arriving)?;
     }
     let mut trees = Vec::with_capacity(old_trees.len());
     for (leaving, old) in old_trees {
         let folder = &leaving.package.folder;
         let parent = looking(folder, draft.on_disk(&folder.parent().unwrap_or_default()))?;
-        trees.push(OldTree { leaving, successor: successor(leaving, hooked), old, parent });
+        let successor = leaving.replaced_by.as_ref().and_then(|name| by_name.get(name)).copied();
+        trees.push(OldTree { leaving, successor, old, parent });
     }
     let mut successors = HashSet::new();
     for (tree, extras) in trees.iter().zip(cores::map(&trees, OldTree::extras)) {
@@ -66,10 +69,6 @@ impl OldTree<'_> {
         let in_new = |path: &RelPath| self.successor.is_some_and(|new| new.staged.tree().walk(path).is_ok());
         extras::find(&self.parent, self.name(), (&self.leaving.files, &self.leaving.package.folder), &in_new)
     }
-}
-
-fn successor<'a>(leaving: &Leaving, hooked: &'a Hooked) -> Option<&'a Arriving> {
-    hooked.arriving().iter().find(|arriving| Some(&arriving.package.name) == leaving.replaced_by.as_ref())
 }
 
 /// The spot that the old tree goes to; none where no folder goes.

@@ -9,6 +9,7 @@ mod permissions;
 mod records;
 mod run;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use packets_hook_runtime::view::Change;
@@ -39,6 +40,15 @@ pub struct Leaving {
     pub hook: Option<HookSource>,
     /// The package that takes its place.
     pub replaced_by: Option<PackageName>,
+}
+
+/// The packages that each other one takes the place of.
+fn by_successor(leaving: &[Leaving]) -> HashMap<&PackageName, Vec<&Leaving>> {
+    let mut all: HashMap<&PackageName, Vec<&Leaving>> = HashMap::new();
+    for old in leaving {
+        old.replaced_by.iter().for_each(|new| all.entry(new).or_default().push(old));
+    }
+    all
 }
 
 /// An unpacked package and where it is going to stand.

@@ -49,7 +49,7 @@ pub(super) fn of_package(
     package: &Arriving,
     in_tree: &[Effect],
     changes: &[&Change],
-    leaving: &[Leaving],
+    replaced: &[&Leaving],
 ) -> Vec<FileRecord> {
     let record = |path: RelPath, made_by: MadeBy, kind: FileKind| FileRecord { path, made_by, kind, displaced: None };
     let brought = package.staged.files().iter().filter_map(|file| {
@@ -60,7 +60,6 @@ pub(super) fn of_package(
     let most = package.staged.files().len() + in_tree.len() + changes.len() + SHARED;
     let mut records: Vec<FileRecord> = Vec::with_capacity(most);
     records.extend(brought);
-    let name = &package.package.name;
     let mut gone = HashSet::new();
     for effect in in_tree {
         match kind_of_effect(&effect.becomes) {
@@ -85,7 +84,7 @@ pub(super) fn of_package(
     records.sort_by(|one, other| one.path.cmp(&other.path));
     records.dedup_by(|later, kept| later.path == kept.path);
     // What an older release displaced is still displaced.
-    for old in leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name)).flat_map(|old| &old.files) {
+    for old in replaced.iter().flat_map(|old| &old.files) {
         if let (Some(kept), Ok(at)) = (&old.displaced, records.binary_search_by(|record| record.path.cmp(&old.path))) {
             records[at].displaced = Some(kept.clone());
         }

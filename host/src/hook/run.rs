@@ -16,7 +16,7 @@ use packets_plugin_api::storage::{FileKind, MadeBy, Storage};
 use super::aftermath::Going;
 use super::permissions::{Approvals, Permitted, denied};
 use super::records::{self, StoredOwners};
-use super::{Arriving, Hooked, Leaving};
+use super::{Arriving, Hooked, Leaving, by_successor};
 use crate::config::{OnDenied, Sandbox};
 use crate::cores;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -143,7 +143,7 @@ impl Hooks<'_> {
         let permissions = self.tell_of_new(&arriving, &leaving, &permitted);
         let mut outcomes = Vec::new();
         let mut kept = BTreeSet::new();
-        let mut going = Going::of(&leaving);
+        let (mut going, mut replaced) = (Going::of(&leaving), by_successor(&leaving));
         for package in leaving.iter().filter(|package| package.replaced_by.is_none()) {
             let outcome = self.run_remove(&mut overlay, package)?;
             self.drop_created(&mut overlay, &package.package.name, outcome.as_ref())?;
@@ -155,8 +155,7 @@ impl Hooks<'_> {
             let tree =
                 package.staged.tree().again().context(|| format!("cannot open the staged {}", package.package.name))?;
             overlay.place(&package.package.name, &package.folder, tree).map_err(failed)?;
-            let old: Vec<&Leaving> =
-                leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(&package.package.name)).collect();
+            let old = replaced.remove(&package.package.name).unwrap_or_default();
             let outcome = self.run_install(&mut overlay, package, permitted, &old)?;
             let made: HashSet<RelPath> = outcome
                 .iter()
@@ -225,11 +224,12 @@ impl Hooks<'_> {
         for package in arriving.iter() {
             folded.push((package, overlay.fold_into_tree(&package.folder).map_err(failed)?));
         }
-        let by_package = records::by_package(&changes);
+        let (by_package, replaced) = (records::by_package(&changes), by_successor(&leaving));
         let mut records = cores::map(&folded, |(package, in_tree)| {
             let name = &package.package.name;
             let elsewhere = by_package.get(name).map_or(&[][..], Vec::as_slice);
-            (name.clone(), records::of_package(package, in_tree, elsewhere, &leaving))
+            let old = replaced.get(name).map_or(&[][..], Vec::as_slice);
+            (name.clone(), records::of_package(package, in_tree, elsewhere, old))
         });
         self.share_folders(&changes, &mut records, &arriving)?;
         if !self.purge {
@@ -258,14 +258,14 @@ impl Hooks<'_> {
 
     /// What each package's hooks may do that those of the release before did not ask for. Who has just been asked knows.
     fn tell_of_new(&self, arriving: &[Arriving], leaving: &[Leaving], permitted: &[Permitted]) -> Vec<NewPermissions> {
-        let mut all = Vec::new();
+        let (mut all, replaced) = (Vec::new(), by_successor(leaving));
         for (package, permitted) in arriving.iter().zip(permitted) {
             let name = &package.package.name;
             let asked = grant_of(asked_by(package.staged.manifest()));
             if asked == Grant::default() {
                 continue;
             }
-            let old = leaving.iter().filter(|old| old.replaced_by.as_ref() == Some(name));
+            let old = replaced.get(name).into_iter().flatten();
             let before: Vec<Grant> = old.filter_map(|old| self.asked_before(old)).map(grant_of).collect();
             let grant = sandbox::missing(&asked, &sandbox::merge(&before));
             if grant == Grant::default() {

@@ -1,6 +1,6 @@
 //! `install`, and how it and `upgrade` come to a plan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -125,16 +125,14 @@ impl Asked {
 /// From goals to a plan.
 pub(super) fn select(asked: Asked, known: &Known, loose: &Loose, installed: &[InstalledPackage]) -> Result<Plan> {
     let Asked { command, goals, replaced, unchanged, left } = asked;
-    for package in installed.iter().filter(|package| package.held) {
-        let is_replaced = replaced.iter().any(|(gone, _)| *gone == package.name);
-        if is_replaced || goals.iter().any(|goal| goal.name == package.name) {
-            let what = if command == "upgrade" { "upgrade" } else { "replace" };
-            return Err(Error::request(format!("cannot {what} {}: it is held", package.name))
-                .hint(format!("`packets unhold {}` frees it", package.name)));
-        }
+    let leaving: Vec<PackageName> =
+        replaced.iter().map(|(gone, _)| gone).chain(goals.iter().map(|goal| &goal.name)).cloned().collect();
+    let leaves: HashSet<&PackageName> = leaving.iter().collect();
+    if let Some(held) = installed.iter().find(|package| package.held && leaves.contains(&package.name)) {
+        let what = if command == "upgrade" { "upgrade" } else { "replace" };
+        return Err(Error::request(format!("cannot {what} {}: it is held", held.name))
+            .hint(format!("`packets unhold {}` frees it", held.name)));
     }
-    let leaving =
-        replaced.iter().map(|(gone, _)| gone.clone()).chain(goals.iter().map(|goal| goal.name.clone())).collect();
     let held = installed.iter().filter(|package| package.held).map(|package| package.name.clone());
     let kept = unchanged.iter().cloned().chain(held).collect();
     let problem = Problem { command, goals, installed, leaving, kept };

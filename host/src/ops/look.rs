@@ -104,8 +104,11 @@ pub fn available(options: &Options, events: &dyn Events) -> Result<Vec<Shown>> {
 /// Nothing is known of that name.
 pub fn info(name: &PackageName, options: &Options, events: &dyn Events) -> Result<Information> {
     let context = Context::open(options, Mode::Read, "info", events)?;
-    let all = context.storage(Mode::Read)?.installed()?;
-    let installed = plan::find_installed(name, &all).ok().cloned();
+    let storage = context.storage(Mode::Read)?;
+    let installed = match storage.package(name)? {
+        Some(package) => Some(package),
+        None => plan::find_installed(name, &storage.installed()?).ok().cloned(),
+    };
     let mut loose = Loose::default();
     let known: Known = match super::install::known(&context, options, &mut loose, events) {
         Ok((known, _)) => known,
@@ -131,6 +134,9 @@ pub fn info(name: &PackageName, options: &Options, events: &dyn Events) -> Resul
 pub fn files(name: &PackageName, options: &Options, events: &dyn Events) -> Result<FilesOf> {
     let context = Context::open(options, Mode::Read, "files", events)?;
     let storage = context.storage(Mode::Read)?;
-    let package = plan::find_installed(name, &storage.installed()?)?.name.clone();
+    let package = match storage.package(name)? {
+        Some(package) => package.name,
+        None => plan::find_installed(name, &storage.installed()?)?.name.clone(),
+    };
     Ok(FilesOf { files: storage.files(&package)?, package })
 }

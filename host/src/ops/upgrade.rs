@@ -1,9 +1,9 @@
 //! `upgrade`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
-use packets_plugin_api::ident::Family;
+use packets_plugin_api::ident::{Family, PackageName};
 use packets_plugin_api::storage::InstalledPackage;
 
 use super::context::Context;
@@ -26,9 +26,11 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
     let (known, base) = known(&context, options, &mut loose, events)?;
     let mut storage = context.storage(mode(options))?;
     let installed = relocate::installed(&context, options, storage.as_mut(), events)?;
-    let mut asking = Asking { known: &known, loose: &loose, asked: Asked::new("upgrade") };
+    let by_name = installed.iter().map(|package| (&package.name, package)).collect();
+    let mut asking =
+        Asking { known: &known, loose: &loose, by_name, goals: HashSet::new(), asked: Asked::new("upgrade") };
     if request.packages.is_empty() {
-        newest_of_each(&installed).into_iter().try_for_each(|package| asking.one_of_all(package, &installed))?;
+        newest_of_each(&installed).into_iter().try_for_each(|package| asking.one_of_all(package))?;
     } else {
         for name in &request.packages {
             asking.named(plan::find_installed(name, &installed)?)?;
@@ -44,6 +46,10 @@ pub fn upgrade(request: &UpgradeRequest, options: &Options, events: &dyn Events)
 struct Asking<'a> {
     known: &'a Known,
     loose: &'a Loose,
+    /// What is installed.
+    by_name: HashMap<&'a PackageName, &'a InstalledPackage>,
+    /// The names of the goals.
+    goals: HashSet<PackageName>,
     asked: Asked,
 }
 
@@ -62,7 +68,7 @@ impl Asking<'_> {
     }
 
     /// One of all: what cannot be upgraded stays, and so does what stands beside its successor.
-    fn one_of_all(&mut self, package: &InstalledPackage, installed: &[InstalledPackage]) -> Result<()> {
+    fn one_of_all(&mut self, package: &InstalledPackage) -> Result<()> {
         if package.held {
             self.leave(package, Why::Held);
             return Ok(());
@@ -73,7 +79,7 @@ impl Asking<'_> {
             Release::Same => {}
             Release::Other(newest) => {
                 if let Some(newest) = self.completed(*newest, package)?
-                    && !installed.iter().any(|other| plan::is_same_release(other, &newest))
+                    && !self.by_name.get(&newest.name).is_some_and(|other| plan::is_same_release(other, &newest))
                 {
                     self.replace(package, newest);
                 }
@@ -96,7 +102,7 @@ impl Asking<'_> {
         if package.name != newest.name {
             self.asked.replaced.push((package.name.clone(), newest.name.clone()));
         }
-        if !self.asked.goals.iter().any(|goal| goal.name == newest.name) {
+        if self.goals.insert(newest.name.clone()) {
             self.asked.goals.push(newest);
         }
     }
