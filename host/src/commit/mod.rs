@@ -13,6 +13,7 @@ mod draft;
 mod extras;
 mod kept_copy;
 mod layers;
+mod past;
 mod record_only;
 mod relocate;
 mod repoint;

@@ -11,10 +11,11 @@ use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{Approval, InstalledPackage, InstalledRow, Reason, Rows, Storage, TransactionRow};
 
 use super::draft::{Draft, standing};
+use super::past::{homes, is_tree, spot_path, trees};
 use super::todo::Todo;
 use super::{About, Ground, carry_out, extras, resume, rows, unchanged};
 use crate::error::{Context, Error, Result};
-use crate::journal::{Decision, FolderId, Kind, Put, Spot, Standing, Step};
+use crate::journal::{Decision, FolderId, Kind, Put, Spot, Step};
 use crate::ops::Kept;
 use crate::plan;
 use crate::target::is_no_folder;
@@ -109,25 +110,6 @@ impl Reversal {
             approved: before.approved.clone(),
         }
     }
-}
-
-/// Whether a step moves a package's folder: not one that comes and goes by its content.
-pub(super) fn is_tree(put: &Put, standing: &Option<Standing>) -> bool {
-    !put.only_empty && standing.as_ref().is_some_and(|standing| standing.kind == Kind::Folder)
-}
-
-/// The folders of packages that it put in place.
-pub(super) fn trees(past: &Decision) -> impl Iterator<Item = (&Put, &InstalledRow)> {
-    let homes = homes(past);
-    past.steps.iter().filter_map(Step::as_put).filter(|put| is_tree(put, &put.after)).filter_map(move |put| {
-        let path = spot_path(past, &put.at).ok()?;
-        Some((put, *homes.get(&path)?))
-    })
-}
-
-/// What it recorded of the packages that it put in place, by their folders.
-fn homes(past: &Decision) -> HashMap<&RelPath, &InstalledRow> {
-    past.rows.installed.iter().map(|row| (&row.package.folder, row)).collect()
 }
 
 /// The step that takes another back, with a place of this transaction for what goes.
@@ -231,10 +213,6 @@ fn carry(
     let folder = draft.standing_folder(&from_folder, at.join(&above)?).context(named)?;
     draft.carry(Spot { folder, name: name.to_owned() }, to, what);
     Ok(true)
-}
-
-pub(super) fn spot_path(past: &Decision, spot: &Spot) -> Result<RelPath> {
-    Ok(past.folders[spot.folder].path.child(&spot.name)?)
 }
 
 /// For files that the transaction carried from the tree that went to the one that came: from where they

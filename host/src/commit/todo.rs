@@ -7,7 +7,7 @@ use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::FileKind as Recorded;
 
 use super::draft::looking;
-use super::take_back::spot_path;
+use super::past::spot_path;
 use crate::error::{Error, Result};
 use crate::journal::{Decision, Kind, Put, Step};
 use crate::target::is_no_folder;

@@ -7,7 +7,7 @@ use packets_plugin_api::ident::PackageName;
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{FileKind as Recorded, InstalledPackage, InstalledRow, Storage};
 
-use super::take_back::{is_tree, spot_path, trees};
+use super::past::{is_tree, spot_path, trees};
 use crate::error::{Context, Error, Result};
 use crate::journal::{Decision, Step};
 use crate::target::is_no_folder;

@@ -109,7 +109,7 @@ fn a_system() -> impl Strategy<Value = Vec<InstalledPackage>> {
     })
 }
 
-/// What needs one of them and stands behind it, where it could stand before it.
+/// Which of these goes first: the first by name that none of the others needs, or of a cycle the first by name.
 fn first_of_all(left: &[&InstalledPackage]) -> PackageName {
     let needs = |one: &InstalledPackage, other: &InstalledPackage| {
         one.name != other.name && one.requires.iter().any(|requirement| other.satisfies(requirement))

@@ -74,9 +74,22 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Makes a file that must not be there yet.
-pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+fn create(path: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(mode))?.into())
+}
+
+/// Makes an empty file in the place of whatever stands there.
+pub(crate) fn anew(new: &Path, mode: u32) -> io::Result<File> {
+    remove(new).and_then(|()| create(new, mode))
+}
+
+/// Takes a file away, if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match rustix::fs::unlink(path) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 /// Opens a file of a private folder for writing, made where it is not there.

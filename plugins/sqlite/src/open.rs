@@ -34,6 +34,8 @@ pub(crate) fn size(subject: &Subject, file: &Path) -> Result<Option<u64>, Storag
     }
 }
 
+const PRIVATE: &str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;";
+
 /// Where a file of this machine's own is: its folder without links, for whoever names
 /// a file answers for the folders that lead to it, and its name, which is never one.
 pub(crate) fn place(subject: &Subject, file: &Path) -> Result<PathBuf, StorageError> {
@@ -126,6 +128,14 @@ pub(crate) fn own(subject: &Subject, file: &Path, write: bool) -> Result<Connect
         Ok(connection)
     };
     open(place(subject, file)?).map_err(subject.failed("open"))
+}
+
+/// Opens a file for writing that nobody else looks at, and that is thrown away where it fails. Never with a journal beside
+/// it: one that a kill left would be taken for that of the next file there.
+pub(crate) fn private(subject: &Subject, file: &Path) -> Result<Connection, StorageError> {
+    let connection = own(subject, file, true)?;
+    connection.execute_batch(PRIVATE).map_err(subject.failed("open"))?;
+    Ok(connection)
 }
 
 /// Opens a file that comes from outside: for reading, with no lock and nothing

@@ -1,6 +1,5 @@
 //! A copy of the record, for the day on which it is damaged.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,14 +9,10 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 
-use super::follow::follow;
-use crate::beside::{beside, create};
+use super::follow::{follow, older};
+use crate::beside::{anew, beside, remove};
 use crate::failure::Subject;
 use crate::open;
-
-/// How a file is written that nobody else looks at, and that is thrown away where it fails. Never with a journal beside it: one
-/// that a kill left would be taken for that of the next file there.
-pub(super) const PRIVATE: &str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;";
 
 /// A copy that lies beside its place.
 #[derive(Debug)]
@@ -27,11 +22,6 @@ pub(super) struct Prepared {
     place: PathBuf,
     /// Whether it was made by way of one before.
     has_followed: bool,
-}
-
-/// Where the copy before the one at `place` waits to be the next one.
-pub(super) fn older(place: &Path) -> PathBuf {
-    beside(place, ".older")
 }
 
 impl Prepared {
@@ -53,7 +43,7 @@ impl Prepared {
         prepared.has_followed = follow(&target, record, &prepared.place, (&prepared.new, mode)).is_some();
         if !prepared.has_followed {
             // It was not looked through with this one.
-            remove(&older(&prepared.place)).and_then(|()| begin(&prepared.new, mode)).map_err(failed)?;
+            remove(&older(&prepared.place)).and_then(|()| anew(&prepared.new, mode)).map_err(failed)?;
             fill(subject, record, &target, &prepared.new)?;
         }
         Ok(prepared)
@@ -81,8 +71,7 @@ impl Drop for Prepared {
 
 fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) -> Result<(), StorageError> {
     let failed = target.failed("write");
-    let mut copy = open::own(target, new, true)?;
-    copy.execute_batch(PRIVATE).map_err(&failed)?;
+    let mut copy = open::private(target, new)?;
     let step = Backup::new(record, &mut copy).and_then(|backup| backup.step(-1)).map_err(subject.failed("copy"))?;
     if step != StepResult::Done {
         let busy = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
@@ -94,16 +83,4 @@ fn fill(subject: &Subject, record: &Connection, target: &Subject, new: &Path) ->
         return Err(subject.error(StorageErrorKind::Corrupt, "copy").because(verdict));
     }
     copy.close().map_err(|(_, error)| failed(error))
-}
-
-/// An empty file in the place of what a copy that was killed left.
-pub(super) fn begin(new: &Path, mode: u32) -> io::Result<File> {
-    remove(new).and_then(|()| create(new, mode))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match rustix::fs::unlink(path) {
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        result => Ok(result?),
-    }
 }

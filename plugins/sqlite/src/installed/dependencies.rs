@@ -76,7 +76,8 @@ fn answering(transaction: &Transaction<'_>, asked: &HashSet<&str>) -> rusqlite::
     while let Some(row) = found.next()? {
         let text = |column| row.get_ref(column).ok().and_then(|value| value.as_str_or_null().ok()).flatten();
         let is_asked = |column| text(column).is_some_and(|name| asked.contains(name));
-        if is_asked(0) || is_asked(1) || !matches!(text(2), None | Some("" | "[]")) {
+        let is_provided = || text(2).is_some_and(|provided| asked.iter().any(|name| provided.contains(name)));
+        if is_asked(0) || is_asked(1) || is_provided() {
             names.insert(row.get(0)?);
         }
     }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
@@ -17,8 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use rustix::fs::rename;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::copy::{self, PRIVATE};
-use crate::beside::{self, open_file};
+use crate::beside::{self, anew, beside, open_file};
 use crate::failure::Subject;
 use crate::{limits, open};
 
@@ -30,25 +29,29 @@ const DETAILS: &str = "package_details";
 /// A row, by the order of its table's columns.
 type Row = Vec<Value>;
 
+/// Where the copy before the one at `place` waits to be the next one.
+pub(super) fn older(place: &Path) -> PathBuf {
+    beside(place, ".older")
+}
+
 /// Makes the file `new`, of this mode, a copy of what `record` reads, by way of one before: of the last but one, which is
 /// written to where it lies and becomes the new one, or of that at `place`, which is copied. Where that cannot be done, or
 /// would take longer than to copy all, nothing is answered, and what is in `new` is of no use.
 pub(super) fn follow(target: &Subject, record: &Connection, place: &Path, (new, mode): (&Path, u32)) -> Option<()> {
     let last = sound(place)?;
     let bring = || {
-        let copy = open::own(target, new, true).ok()?;
-        copy.execute_batch(PRIVATE).ok()?;
+        let copy = open::private(target, new).ok()?;
         bring_up_to_date(record, &copy).ok()??;
         copy.close().ok()
     };
     let by_older = || {
-        let (older, data) = (copy::older(place), sound(&copy::older(place))?);
+        let (older, data) = (older(place), sound(&older(place))?);
         let is_alike = data.mode() & 0o7777 == mode && (data.uid(), data.gid()) == (last.uid(), last.gid());
         // With a second name it may be somebody's backup.
         (is_alike && data.nlink() == 1).then(|| rename(older, new).ok())?
     };
     by_older().and_then(|()| bring()).or_else(|| {
-        io::copy(&mut open_file(place).ok()?, &mut copy::begin(new, mode).ok()?).ok()?;
+        io::copy(&mut open_file(place).ok()?, &mut anew(new, mode).ok()?).ok()?;
         bring()
     })
 }
