@@ -16,8 +16,10 @@ use std::path::Path;
 
 use crate::hook::Grant;
 use crate::ident::{Family, PackageName};
+use crate::relpath::RelPath;
 use crate::storage::{
-    Access, Adopted, Adopter, Approval, MadeBy, Rows, Storage, StorageError, StorageErrorKind, StorageFormat,
+    Access, Adopted, Adopter, Approval, InstalledPackage, MadeBy, Rows, Storage, StorageError, StorageErrorKind,
+    StorageFormat,
 };
 
 pub use index::index_suite;
@@ -165,14 +167,25 @@ fn owners_are_of_this_very_path(format: &dyn StorageFormat, file: &Path) {
     let shared = folder_record("usr/share/apps");
     first.installed = vec![
         row(installed("b"), &[shared.clone(), hook_link("usr/bin/b", "x")]),
-        row(installed("a"), &[shared, data("opt/a/data/x")]),
+        row(installed("a"), &[shared, data("opt/a/data/x"), data("srv/a"), hook_link("opt/a/data/y", "x")]),
+        // Folders of packages may lie in one another, and begin alike.
+        row(InstalledPackage { folder: path("opt/a/data"), ..installed("inner") }, &[data("opt/a/data/x")]),
+        row(installed("a-x"), &[data("opt/a-x"), data("opt/a-x/data")]),
+        row(InstalledPackage { folder: RelPath::root(), ..installed("top") }, &[data("srv"), data("opt/a/data/x")]),
     ];
     must("finish", storage.finish(&first));
     let owners = |text: &str| must("owners", storage.owners(&path(text)));
     assert_eq!(owners("usr/share/apps"), [(name("a"), MadeBy::Hook), (name("b"), MadeBy::Hook)], "sorted by name");
     assert_eq!(owners("usr/bin/b"), [(name("b"), MadeBy::Hook)]);
-    assert_eq!(owners("opt/a/data/x"), [(name("a"), MadeBy::Data)]);
-    for none in ["usr/share", "usr/share/apps/x", "usr/bin/B", "usr/bin/b ", "usr/bin/%", ""] {
+    assert_eq!(owners("opt/a/data/x"), ["a", "inner", "top"].map(|text| (name(text), MadeBy::Data)));
+    assert_eq!(owners("opt/a/data/y"), [(name("a"), MadeBy::Hook)]);
+    assert_eq!(owners("opt/a-x/data"), [(name("a-x"), MadeBy::Data)]);
+    assert_eq!(owners("opt/a-x"), [(name("a-x"), MadeBy::Data)], "the folder itself");
+    assert_eq!(owners("srv/a"), [(name("a"), MadeBy::Data)], "what lies elsewhere is found too");
+    assert_eq!(owners("srv"), [(name("top"), MadeBy::Data)]);
+    for none in
+        ["usr/share", "usr/share/apps/x", "usr/bin/B", "usr/bin/b ", "usr/bin/%", "", "opt/a", "opt", "opt/a/data"]
+    {
         assert_eq!(owners(none), [], "{none:?} is nobody's");
     }
 }

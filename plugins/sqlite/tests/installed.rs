@@ -20,8 +20,8 @@ use packets_plugin_api::conformance::storage::NothingToAdopt;
 use packets_plugin_api::ident::{Digest, PackageName};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    Access, Adopted, Adopter, FileKind, FileRecord, InstalledPackage, MadeBy, Origin, Reason, StorageError,
-    StorageErrorKind, StorageFormat,
+    Access, Adopted, Adopter, FileKind, FileRecord, InstalledPackage, InstalledRow, MadeBy, Origin, Reason, Rows,
+    Storage, StorageError, StorageErrorKind, StorageFormat,
 };
 use rusqlite::Connection;
 use support::record::{content, link, name, package, read, rows, write};
@@ -187,7 +187,7 @@ fn v1s_column_follows_what_is_installed() {
 #[test]
 fn later_schemas_are_refused() {
     let home = tempfile::tempdir().unwrap();
-    for version in [4, 99, -1] {
+    for version in [5, 99, -1] {
         let file = home.path().join(format!("{version}.db"));
         drop(write(&file));
         run(&file, &format!("PRAGMA user_version = {version}"));
@@ -387,13 +387,51 @@ fn number_1_is_read_as_it_is_and_becomes_the_newest() {
     let number = |file: &Path| -> i64 {
         Connection::open(file).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((number(&file), number(&home.path().join("copy.db"))), (3, 1));
+    assert_eq!((number(&file), number(&home.path().join("copy.db"))), (4, 1));
     let mut next = rows(7, vec![package("b")]);
     next.transaction.undoes = Some(history[0].id.clone());
     next.transaction.origins = vec![Origin { package: name("b"), source: "there".to_owned() }];
     storage.finish(&next).unwrap();
     assert_eq!(read(&file).history(1).unwrap(), [next.transaction]);
     assert_eq!(reader.history(9).unwrap().len(), 2, "a reader from before the migration goes on");
+}
+
+#[test]
+fn owners_are_found_by_each_schema() {
+    let home = tempfile::tempdir().unwrap();
+    let file = number_1(home.path());
+    for (id, name, folder, path) in [
+        (1, "a", "opt/a", "opt/a/data/ä"),
+        (1, "a", "opt/a", "opt/a"),
+        (1, "a", "opt/a", "opt/ab"),
+        (1, "a", "opt/a", "srv/x"),
+        (2, "top", "", "srv/x"),
+    ] {
+        run(
+            &file,
+            &format!(
+                "INSERT OR IGNORE INTO packages VALUES('{name}', '1', '', '{name}', '', 2);
+                INSERT OR IGNORE INTO package_details VALUES({id}, '{name}', '', '[]', '[]', '[]', NULL, 'asked', '{folder}', 5, 6);
+                INSERT INTO files VALUES({id}, '{path}', 'data', 'folder', 493, NULL, NULL, NULL, NULL, NULL);"
+            ),
+        );
+    }
+    let owners = |storage: &dyn Storage| -> Vec<Vec<(PackageName, MadeBy)>> {
+        let paths = ["opt/a/data/ä", "opt/a", "opt/ab", "srv/x", "usr/bin/a", "opt/a/data", "opt", "srv/x/y"];
+        paths.iter().map(|path| storage.owners(&path.parse().unwrap()).unwrap()).collect()
+    };
+    let (reader, before) = (read(&file), owners(&*read(&file)));
+    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 2, 1, 0, 0, 0]);
+    let mut storage = write(&file);
+    assert_eq!(owners(&*storage), before, "as they were migrated");
+    assert_eq!(owners(&*reader), before, "by a reader from before");
+    let row = |package: InstalledPackage| {
+        let files = storage.files(&package.name).unwrap();
+        InstalledRow { package, files }
+    };
+    let installed = storage.installed().unwrap().into_iter().map(row).collect();
+    storage.finish(&Rows { installed, ..rows(9, Vec::new()) }).unwrap();
+    assert_eq!(owners(&*storage), before, "as they are written");
 }
 
 #[test]

@@ -19,8 +19,12 @@ const SETTLED: &str = "SELECT NOT EXISTS (SELECT 1 FROM packages WHERE realname 
     (SELECT realname FROM packages))";
 
 /// What leads from each number of the schema to the next, from version 1's table on.
-pub(super) const STEPS: [&str; 3] =
-    [include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")];
+pub(super) const STEPS: [&str; 4] = [
+    include_str!("../schema/1.sql"),
+    include_str!("../schema/2.sql"),
+    include_str!("../schema/3.sql"),
+    include_str!("../schema/4.sql"),
+];
 
 /// Brings the file to the newest schema and adopts what version 1 installed, in
 /// one SQLite transaction; a file that needs neither is only read.
@@ -91,5 +95,5 @@ fn adopt(transaction: &Transaction<'_>, package: InstalledPackage, adopted: &Ado
         ..package
     };
     let id = insert_details(transaction, &package)?;
-    insert_files(transaction, id, adopted.files.iter().collect())
+    insert_files(transaction, (id, &package.folder), adopted.files.iter().collect())
 }

@@ -20,7 +20,7 @@ use packets_plugin_api::storage::{
     Adopter, Approval, FileRecord, InstalledPackage, InstalledRow, MadeBy, PreparedCopy, Rows, Storage, StorageError,
     StorageErrorKind, TransactionRow,
 };
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params, Row, params_from_iter};
 
 use crate::failure::{Subject, is_busy, is_cut_off};
 use crate::limits;
@@ -306,7 +306,12 @@ impl Storage for InstalledDb {
     }
 
     fn owners(&self, path: &RelPath) -> Result<Vec<(PackageName, MadeBy)>, StorageError> {
-        self.find_in_ours(rows::SELECT_OWNERS, [path.as_str()], 0, rows::owner)
+        if let Layout::Number(1..=3) = self.layout {
+            return self.find_in_ours(rows::SELECT_OWNERS_3, [path.as_str()], 0, rows::owner);
+        }
+        let ways: Vec<RelPath> = std::iter::successors(Some(path.clone()), RelPath::parent).collect();
+        let parameters = std::iter::once(path).chain(&ways).map(RelPath::as_str);
+        self.find_in_ours(&rows::select_owners(ways.len()), params_from_iter(parameters), 0, rows::owner)
     }
 
     fn approvals(&self, name: &PackageName, family: &Family) -> Result<Vec<Approval>, StorageError> {
@@ -489,7 +494,8 @@ mod tests {
         let connection = storage.connection();
         for sql in [
             rows::SELECT_FILES,
-            rows::SELECT_OWNERS,
+            &rows::select_owners(1),
+            &rows::select_owners(5),
             rows::SELECT_APPROVALS,
             &format!("{} WHERE p.realname = ?1", rows::SELECT_PACKAGES),
         ] {

@@ -25,8 +25,20 @@ pub(super) const SELECT_PACKAGES_2: &str = "SELECT p.realname, p.version, p.depe
 pub(super) const SELECT_FILES: &str = "SELECT f.path, f.made_by, f.kind, f.mode, f.size, f.sha256, f.asked, f.target, \
     f.displaced FROM files f WHERE f.package = (SELECT id FROM package_details WHERE realname = ?1)";
 
-pub(super) const SELECT_OWNERS: &str = "SELECT d.realname, f.made_by FROM files f \
+/// Of the schemas with the numbers 1 to 3.
+pub(super) const SELECT_OWNERS_3: &str = "SELECT d.realname, f.made_by FROM files f \
     JOIN package_details d ON d.id = f.package WHERE f.path = ?1 ORDER BY d.realname";
+
+/// The owners of a path, which is the first parameter; the others are the folders that it may lie in, so many.
+pub(super) fn select_owners(folders: usize) -> String {
+    let folders = vec!["?"; folders].join(", ");
+    format!(
+        "SELECT d.realname, f.made_by FROM files f JOIN package_details d ON d.id = f.package \
+         WHERE f.path = ?1 AND f.made_by <> 'data' UNION ALL \
+         SELECT d.realname, f.made_by FROM package_details d CROSS JOIN files f ON f.package = d.id \
+         WHERE f.path = ?1 AND f.made_by = 'data' AND d.folder IN ({folders}) ORDER BY 1"
+    )
+}
 
 pub(super) const SELECT_APPROVALS: &str =
     "SELECT name, family, approved FROM approvals WHERE name = ?1 AND family = ?2";
@@ -110,16 +122,20 @@ pub(super) fn reason_text(reason: Reason) -> &'static str {
 
 fn made_by(values: Values<'_>, column: Column) -> Result<MadeBy, BadValue> {
     match values.text(column)? {
-        "data" => Ok(MadeBy::Data),
+        "data" | ELSEWHERE => Ok(MadeBy::Data),
         "hook" => Ok(MadeBy::Hook),
         _ => Err(BadValue::new(column, "neither \"data\" nor \"hook\"")),
     }
 }
 
-/// The text of a maker in its column.
-pub(super) fn made_by_text(made_by: MadeBy) -> &'static str {
-    match made_by {
-        MadeBy::Data => "data",
+/// What a package brought that does not lie below its folder: it is found by its path.
+const ELSEWHERE: &str = "data elsewhere";
+
+/// The text of who made a path in its column, for a package with this folder.
+pub(super) fn made_by_text(file: &FileRecord, folder: &RelPath) -> &'static str {
+    match file.made_by {
+        MadeBy::Data if file.path.starts_with(folder) => "data",
+        MadeBy::Data => ELSEWHERE,
         MadeBy::Hook => "hook",
     }
 }
