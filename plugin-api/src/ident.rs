@@ -60,6 +60,12 @@ pub fn acts_on_terminal(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether a text holds anything that [acts on a terminal](acts_on_terminal).
+pub fn text_acts_on_terminal(text: &str) -> bool {
+    // Most are ASCII, of which many bytes are judged at once.
+    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(acts_on_terminal) }
+}
+
 /// The unique name of a package (v1's realname), e.g. `go1.24.4`.
 ///
 /// Guarantee: 1 to 128 bytes, the first an ASCII letter or digit, the others
@@ -285,6 +291,15 @@ mod tests {
         for bad in ["", ".", "..", "-rf", "a/b", "a b", "a\0", "ä", "$(id)", ".packets", &"n".repeat(129)] {
             assert!(bad.parse::<PackageName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_text_acts_on_a_terminal_where_one_of_its_characters_does() {
+        let characters = || ('\0'..='\u{ff}').chain(['\u{200b}', '\u{202e}', '\u{feff}', 'ł', '𝄞', '\u{e0041}']);
+        for (before, c) in ["", "a", "ä"].into_iter().flat_map(|before| characters().map(move |c| (before, c))) {
+            assert_eq!(text_acts_on_terminal(&format!("{before}{c}b")), acts_on_terminal(c), "{before:?} {c:?}");
+        }
+        assert!(!text_acts_on_terminal(""));
     }
 
     #[test]

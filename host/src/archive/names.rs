@@ -1,6 +1,6 @@
 //! Rules for the names in an archive. They are judged as text, before anything is made, and never resolved.
 
-use packets_plugin_api::ident::{acts_on_terminal, escape};
+use packets_plugin_api::ident::{escape, text_acts_on_terminal};
 use packets_plugin_api::relpath::RelPath;
 
 use super::limits;
@@ -28,7 +28,7 @@ pub(super) fn existing_path(raw: &[u8]) -> Result<RelPath> {
 
 /// What a path must be beyond the guarantees of its type.
 pub(crate) fn check_path(path: &RelPath) -> Result<()> {
-    if path.as_str().chars().any(acts_on_terminal) {
+    if text_acts_on_terminal(path.as_str()) {
         return Err(wrong(path.as_str(), "has a control character in its name"));
     }
     if path.components().count() > limits::DEPTH {
@@ -47,7 +47,7 @@ pub(crate) fn check_target<'t>(path: &RelPath, raw: &'t [u8]) -> Result<&'t str>
     if target.len() > limits::LINK_TARGET {
         return wrong("is a link to a path of more than 4095 bytes");
     }
-    if target.chars().any(acts_on_terminal) {
+    if text_acts_on_terminal(target) {
         return wrong("is a link to a path with a control character");
     }
     Ok(target)

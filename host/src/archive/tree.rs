@@ -23,6 +23,8 @@ pub(crate) struct Tree {
     /// Folders that were made for what is in them. Each may still get an entry of its own.
     implied: HashSet<RelPath>,
     root_seen: bool,
+    /// The folder that the last path lay in: mostly the next one does too.
+    last_parent: String,
     outside: usize,
     not_ascii: bool,
 }
@@ -56,8 +58,12 @@ impl Tree {
     ///
     /// # Errors
     /// When one of its parents is no folder: nothing is ever reached through a link.
-    pub(crate) fn missing_parents(&self, path: &RelPath) -> Result<Vec<RelPath>> {
+    pub(crate) fn missing_parents(&mut self, path: &RelPath) -> Result<Vec<RelPath>> {
         let mut missing = Vec::new();
+        let direct = path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+        if direct == self.last_parent {
+            return Ok(missing);
+        }
         let mut parent = path.parent().filter(|parent| !parent.is_root());
         while let Some(folder) = parent {
             match self.find(folder.as_str()) {
@@ -70,6 +76,10 @@ impl Tree {
             missing.push(folder);
         }
         missing.reverse();
+        if missing.is_empty() {
+            // A folder that stands stays one.
+            direct.clone_into(&mut self.last_parent);
+        }
         Ok(missing)
     }
 

@@ -5,7 +5,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use packets_plugin_api::ident::{Family, PackageName, acts_on_terminal};
+use packets_plugin_api::ident::{Family, PackageName, text_acts_on_terminal};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::requirement::Requirement;
 use packets_plugin_api::version::Version;
@@ -175,7 +175,7 @@ fn hook_file(text: &str) -> Result<RelPath, String> {
     if path.is_root() || path.as_str() == FILE_NAME || path.components().next() == Some(DATA) {
         return Err(format!("a hook is a file beside {FILE_NAME}, not below {DATA}/"));
     }
-    if path.as_str().chars().any(acts_on_terminal) {
+    if text_acts_on_terminal(path.as_str()) {
         return Err("no control characters in a path".into());
     }
     Ok(path)
@@ -195,7 +195,7 @@ fn asked_path(text: &str) -> Result<RelPath, String> {
     if path.is_root() {
         return Err("not the root of the system".into());
     }
-    if path.as_str().chars().any(acts_on_terminal) {
+    if text_acts_on_terminal(path.as_str()) {
         return Err("no control characters in a path".into());
     }
     Ok(path)

@@ -1,6 +1,6 @@
 //! One row of an index, both ways.
 
-use packets_plugin_api::ident::{PackageName, acts_on_terminal};
+use packets_plugin_api::ident::{PackageName, text_acts_on_terminal};
 use packets_plugin_api::requirement::Requirement;
 use packets_plugin_api::storage::{IndexEntry, StorageError};
 use rusqlite::Row;
@@ -85,9 +85,9 @@ pub(super) fn names(entry: &IndexEntry) -> impl Iterator<Item = &PackageName> {
 
 /// What the types leave open. It holds for what is read and for what is written.
 pub(super) fn check(entry: &IndexEntry) -> Result<(), BadValue> {
-    let acts = |text: &str| text.chars().any(acts_on_terminal);
-    let bad_mirror =
-        |mirror: &&String| mirror.is_empty() || mirror.len() > limits::MIRROR || mirror.contains(' ') || acts(mirror);
+    let bad_mirror = |mirror: &&String| {
+        mirror.is_empty() || mirror.len() > limits::MIRROR || mirror.contains(' ') || text_acts_on_terminal(mirror)
+    };
     if entry.description.len() > limits::DESCRIPTION {
         return Err(BadValue::new(DESCRIPTION, format!("longer than {} bytes", limits::DESCRIPTION)));
     }
