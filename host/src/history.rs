@@ -12,6 +12,7 @@ use crate::config::History;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::journal::{Decision, End, FREEING, Found, HISTORY, Journal, QUARANTINE, Record, Tail};
 use crate::recover::quarantine;
+use crate::report::{Event, Events};
 use crate::target::Place;
 
 /// Seconds of a day.
@@ -86,7 +87,7 @@ fn tree_size(folder: &Folder) -> u64 {
 /// Deletes what is kept for a transaction. From its first moment on it cannot be undone any more, also where
 /// it is cut off: then the next one goes on with it. True when something of the administrator's is left, which
 /// nobody deletes.
-pub(crate) fn free(root: &Folder, state: &Place, id: &TransactionId) -> Result<bool> {
+pub(crate) fn free(root: &Folder, state: &Place, id: &TransactionId, events: &dyn Events) -> Result<bool> {
     let named = || format!("cannot free what transaction {id} displaced");
     let Some(history) = folder(state, HISTORY)? else { return Ok(false) };
     if history.stat(id.as_str()).context(named)?.is_none() {
@@ -95,10 +96,17 @@ pub(crate) fn free(root: &Folder, state: &Place, id: &TransactionId) -> Result<b
     let freeing = state.folder.open_or_make(FREEING, 0o700).context(named)?;
     history.rename(id.as_str(), &freeing, id.as_str(), Rename::Replace).context(named)?;
     freeing.sync().and_then(|()| history.sync()).context(named)?;
-    finish_freeing(root, state, &freeing, id)
+    finish_freeing(root, state, &freeing, id, events)
 }
 
-fn finish_freeing(root: &Folder, state: &Place, freeing: &Folder, id: &TransactionId) -> Result<bool> {
+fn finish_freeing(
+    root: &Folder,
+    state: &Place,
+    freeing: &Folder,
+    id: &TransactionId,
+    events: &dyn Events,
+) -> Result<bool> {
+    events.event(&Event::Freeing { transaction: id });
     let named = || format!("cannot free what transaction {id} displaced");
     let is_left = match decision_in(freeing, id) {
         Ok(Some(decision)) => commit::free(root, &decision).map_err(|error| error.within(named()))?,
@@ -114,11 +122,11 @@ fn finish_freeing(root: &Folder, state: &Place, freeing: &Folder, id: &Transacti
 }
 
 /// Goes on with what was cut off while it was freed. Each for itself: what fails is told, and stops no other.
-pub(crate) fn go_on_freeing(root: &Folder, state: &Place) -> Vec<Error> {
+pub(crate) fn go_on_freeing(root: &Folder, state: &Place, events: &dyn Events) -> Vec<Error> {
     let all = folder(state, FREEING).and_then(|folder| Ok((folder, ids(state, FREEING)?)));
     match all {
         Ok((Some(freeing), ids)) => {
-            ids.iter().filter_map(|id| finish_freeing(root, state, &freeing, id).err()).collect()
+            ids.iter().filter_map(|id| finish_freeing(root, state, &freeing, id, events).err()).collect()
         }
         Ok((None, _)) => Vec::new(),
         Err(error) => vec![error],
@@ -127,8 +135,14 @@ pub(crate) fn go_on_freeing(root: &Folder, state: &Place) -> Vec<Error> {
 
 /// Frees what the config no longer wants to keep. Told by the order of the record, not by a clock alone: what
 /// seems to come from the future is young. Each for itself: what fails is told, and stops no other.
-pub(crate) fn expire(root: &Folder, state: &Place, storage: &dyn Storage, wanted: &History, now: u64) -> Vec<Error> {
-    let mut failed = go_on_freeing(root, state);
+pub(crate) fn expire(
+    root: &Folder,
+    state: &Place,
+    storage: &dyn Storage,
+    (wanted, now): (&History, u64),
+    events: &dyn Events,
+) -> Vec<Error> {
+    let mut failed = go_on_freeing(root, state, events);
     let expired = match expired(state, storage, wanted, now) {
         Ok(expired) => expired,
         Err(error) => {
@@ -136,7 +150,7 @@ pub(crate) fn expire(root: &Folder, state: &Place, storage: &dyn Storage, wanted
             return failed;
         }
     };
-    failed.extend(expired.iter().filter_map(|id| free(root, state, id).err()));
+    failed.extend(expired.iter().filter_map(|id| free(root, state, id, events).err()));
     failed
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use packets_plugin_api::hook::{Grant, HookKind, HookReport, HookUsage};
-use packets_plugin_api::ident::PackageName;
+use packets_plugin_api::ident::{PackageName, TransactionId};
 
 use crate::plan::Plan;
 
@@ -102,6 +102,11 @@ pub enum Event<'a> {
         report: &'a HookReport,
         /// What it took.
         usage: HookUsage,
+    },
+    /// What a past transaction displaced is deleted: nobody wants it kept for `undo` any more.
+    Freeing {
+        /// The transaction.
+        transaction: &'a TransactionId,
     },
     /// Something that the user should know, one sentence.
     Warning(&'a str),

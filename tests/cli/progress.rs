@@ -159,6 +159,20 @@ fn c31_a_terminal_that_is_gone_stops_no_work() {
 }
 
 #[test]
+fn what_is_no_longer_kept_is_deleted_before_eyes() {
+    let world = World::new();
+    let many = (0..50_000).fold(Package::new("many", "1"), |many, at| many.data(&format!("{}/{at}", at % 100), ""));
+    many.file(&world.environment.repo());
+    let file = world.environment.repo().join("many-1.pkt.tar.zst");
+    world.environment.run(&["install", file.to_str().unwrap()]).ok();
+    world.environment.run(&["remove", "many"]).ok();
+    world.environment.run(&["config", "set", "History.keep", "0"]).ok();
+    let shown = world.shown(&["install", "quick"], &[XTERM, PLAIN], "");
+    assert!(shown.contains("history   deleting what "), "{shown:?}");
+    assert!(steady(&screen(&shown)).ends_with("installed quick 1: 2 files, 79 B,\n"), "{:?}", screen(&shown));
+}
+
+#[test]
 fn an_index_has_a_bar_of_its_own() {
     let world = World::new();
     let server = Server::start();

@@ -80,10 +80,10 @@ pub fn cache_clean(which: Which, options: &Options, events: &dyn Events) -> Resu
         }
     }
     let state = context.state()?;
-    let mut failed = history::go_on_freeing(context.target.root(), &state);
+    let mut failed = history::go_on_freeing(context.target.root(), &state, events);
     for transaction in &all.transactions {
         interrupt::check()?;
-        match history::free(context.target.root(), &state, &transaction.id) {
+        match history::free(context.target.root(), &state, &transaction.id, events) {
             Ok(false) => {}
             Ok(true) => {
                 let text = format!("files of yours that transaction {} moved away stay where they are", transaction.id);

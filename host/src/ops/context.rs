@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use packets_hook_runtime::folder::Folder;
 use packets_hook_runtime::sandbox;
@@ -236,10 +237,12 @@ impl Context {
 
     /// Frees what the config no longer wants to keep. The transaction has happened: what fails is told.
     pub(super) fn expire_history(&self, storage: &dyn Storage, now: u64, events: &dyn Events) {
+        let begun = Instant::now();
         let failed = match self.state() {
-            Ok(state) => history::expire(self.target.root(), &state, storage, &self.config.history, now),
+            Ok(state) => history::expire(self.target.root(), &state, storage, (&self.config.history, now), events),
             Err(error) => vec![error],
         };
+        events.event(&Event::Stage { name: "history", took: begun.elapsed() });
         for error in failed {
             events.event(&Event::Warning(&error.to_string()));
         }

@@ -121,7 +121,7 @@ pub fn undo(id: Option<&TransactionId>, options: &Options, events: &dyn Events) 
         events.event(&Event::Warning(warning));
     }
     // What it had displaced is in its place again.
-    let freed = context.state().and_then(|state| history::free(context.target.root(), &state, &undone));
+    let freed = context.state().and_then(|state| history::free(context.target.root(), &state, &undone, events));
     if let Err(error) = freed {
         events.event(&Event::Warning(&error.to_string()));
     }

@@ -155,6 +155,11 @@ impl Progress {
                 let bar = bar(&mut state.other, &self.bars, "hooks", WORDS);
                 bar.set_message(format!("the {kind} hook of {package}"));
             }
+            Event::Freeing { transaction } => {
+                self.begin(&mut state);
+                let bar = bar(&mut state.other, &self.bars, "history", WORDS);
+                bar.set_message(format!("deleting what {transaction} displaced"));
+            }
             Event::Stage { .. } => state.clear_all(),
             _ => {}
         }
