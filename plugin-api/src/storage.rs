@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Debug};
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -286,25 +285,15 @@ pub trait Storage: Debug + Send {
     /// repeated for the same transaction id. After an error the rows may still be
     /// there, all of them: [`recorded`](Self::recorded) says it.
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError>;
-    /// The same for a transaction that is not known yet, nor whether it happens; the answer is whether it is
-    /// recorded. `likely` is what will be installed by it, most likely, each package once and its paths in order: it may be
-    /// written at once. Then `rows` is asked what is to be recorded, which is all that counts; after none it does not happen.
+    /// The same for a transaction of which it is not known yet whether it happens; the answer is whether it is recorded.
     /// What can be done before is done, then `happens` is asked.
     ///
-    /// Each is asked at most once, and may take as long as it likes; it must not wait for anybody in this process who
-    /// opens the record. Until `happens` has said yes nobody sees
-    /// anything of the rows, and who has opened the record reads it as it was; after a no there is nothing of them. An error
-    /// may come before one is asked; then [`finish`](Self::finish) can be tried.
-    fn finish_when(
-        &mut self,
-        likely: &[InstalledRow],
-        rows: &mut dyn FnMut() -> Option<Arc<Rows>>,
-        happens: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, StorageError> {
-        let _ = likely;
-        let Some(rows) = rows() else { return Ok(false) };
+    /// It is asked at most once, and may take as long as it likes; it must not wait for anybody in this process who opens
+    /// the record. Until it has said yes nobody sees anything of the rows, and who has opened the record reads it as it was;
+    /// after a no there is nothing of them. An error may come before it is asked; then [`finish`](Self::finish) can be tried.
+    fn finish_when(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
         if happens() {
-            self.finish(&rows)?;
+            self.finish(rows)?;
         }
         self.recorded(&rows.transaction.id)
     }

@@ -47,7 +47,7 @@ pub(crate) fn carry_out(
     let rows = Arc::clone(&decision.rows);
     let files = count_of_files(&decision.rows.installed) + count_of_files(&decision.before.installed);
     let has_happened = |done: &Result<Happened>| done.as_ref().is_ok_and(Happened::has_happened);
-    let (happened, recorded) = recorded_when(storage, ground.record_copy, files, Vec::new, has_happened, |recording| {
+    let (happened, recorded) = recorded_when(storage, ground.record_copy, files, has_happened, |recording| {
         happen(ground, recording, &rows, files, || Ok((decision, entries)))
     });
     record(ground, happened?, recorded, storage)

@@ -41,7 +41,6 @@ pub(crate) use record_only::record_only;
 pub(crate) use relocate::{Moved, Relocation, relocate};
 pub(crate) use resume::{Openers, Resumed, resume};
 pub use rows::Entry;
-pub(crate) use rows::likely;
 pub(crate) use rows_ahead::{Recording, recorded_when};
 pub(crate) use staged::free;
 pub(crate) use take_back::Reversal;

@@ -10,7 +10,7 @@ use packets_plugin_api::storage::{
 use super::changes::Moved;
 use crate::error::Result;
 use crate::fetch;
-use crate::hook::{self, Arriving, Hooked, Leaving};
+use crate::hook::{Arriving, Hooked, Leaving};
 use crate::journal::Inverse;
 use crate::plan::{Installation, Plan, Source};
 
@@ -68,11 +68,6 @@ pub(super) fn rows(
         installed,
         approved: hooked.approved().to_vec(),
     })
-}
-
-/// What will be on record of a package, where its hooks change nothing.
-pub(crate) fn likely(arriving: &Arriving) -> InstalledRow {
-    row(arriving, hook::brought(arriving))
 }
 
 fn row(arriving: &Arriving, files: Vec<FileRecord>) -> InstalledRow {

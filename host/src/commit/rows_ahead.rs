@@ -1,15 +1,14 @@
-//! The rows of a transaction are written while it is found out and happens, and recorded when it has.
+//! The rows of a transaction are written while it happens, and recorded when it has.
 //!
-//! To write them takes about as long as hooks, writing down the steps and the journal, and doing them, so another thread
-//! does it: nobody sees anything of them until all steps are done and durable. What hooks add is not known when it begins:
-//! what packages bring is written as if they added nothing, and whatever turns out to be otherwise is written anew.
+//! To write them takes about as long as writing down the steps and the journal, and doing them, so another thread does it:
+//! nobody sees anything of them until all steps are done and durable.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use packets_plugin_api::storage::{InstalledRow, Rows, Storage, StorageError};
+use packets_plugin_api::storage::{Rows, Storage, StorageError};
 
 use super::kept_copy::KeptCopy;
 
@@ -43,13 +42,12 @@ impl Recording<'_> {
 }
 
 /// Does `work`, and records the rows that it [begins](Recording::begin) with where it says that all has happened; a `copy`
-/// of the record is kept as it was before. There are so many `files` in the rows or that they replace, about, and most
-/// likely they are `likely`. What `work` answers comes back, and whether the rows are recorded; none where nobody has tried.
+/// of the record is kept as it was before. There are so many `files` in the rows or that they replace, about. What `work`
+/// answers comes back, and whether the rows are recorded; none where nobody has tried.
 pub(crate) fn recorded_when<T>(
     storage: &mut dyn Storage,
     copy: &Path,
     files: u64,
-    likely: impl FnOnce() -> Vec<InstalledRow> + Send,
     happened: impl Fn(&T) -> bool,
     work: impl FnOnce(&Recording<'_>) -> T,
 ) -> (T, Option<Result<bool, StorageError>>) {
@@ -59,16 +57,17 @@ pub(crate) fn recorded_when<T>(
         return (work(&Recording { before: storage, writer: None, copy: &copy }), None);
     };
     thread::scope(|scope| {
-        let (begin, begun) = mpsc::sync_channel(1);
+        let (begin, begun) = mpsc::sync_channel::<Arc<Rows>>(1);
         let (tell, told) = mpsc::sync_channel(1);
         let ahead = &copy;
         let write = move || {
+            let Ok(rows) = begun.recv() else { return Ok(false) };
             let mut happens = || {
                 ahead.prepare(spare.as_ref());
                 // Who hangs up has failed, or panicked.
                 told.recv().unwrap_or(false)
             };
-            storage.finish_when(&likely(), &mut || begun.recv().ok(), &mut happens)
+            storage.finish_when(&rows, &mut happens)
         };
         // Without a thread to spare the rows are left to write.
         let writer = thread::Builder::new().name("rows".to_owned()).spawn_scoped(scope, write).ok();

@@ -10,7 +10,6 @@ mod records;
 mod run;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use packets_hook_runtime::view::Change;
 use packets_plugin_api::hook::HookSource;
@@ -20,7 +19,6 @@ use packets_plugin_api::storage::{Approval, FileKind, FileRecord, InstalledPacka
 
 pub use permissions::{Approvals, Permitted, StoredGrants};
 pub use records::StoredOwners;
-pub(crate) use records::brought;
 pub use run::{Hooks, Runners};
 
 use crate::manifest::Manifest;
@@ -62,18 +60,11 @@ pub struct Arriving {
     pub package: InstalledPackage,
 }
 
-impl Arriving {
-    /// Whether it has any hooks.
-    pub(crate) fn has_hooks(&self) -> bool {
-        run::has_hooks(self.staged.manifest())
-    }
-}
-
 /// A transaction whose hooks have all run: what will change is known. Only this
 /// module makes one.
 #[derive(Debug)]
 pub struct Hooked {
-    arriving: Arc<[Arriving]>,
+    arriving: Vec<Arriving>,
     leaving: Vec<Leaving>,
     changes: Vec<Change>,
     records: Vec<(PackageName, Vec<FileRecord>)>,

@@ -38,11 +38,6 @@ pub(super) fn by_package(changes: &[Change]) -> HashMap<&PackageName, Vec<&Chang
     map
 }
 
-/// All paths that an arriving package brings, sorted.
-pub(crate) fn brought(package: &Arriving) -> Vec<FileRecord> {
-    of_package(package, &[], &[], &[])
-}
-
 /// All paths of an arriving package, sorted: what it brought, what its hook did in its
 /// folder, and what its hook did elsewhere: `changes`.
 pub(super) fn of_package(

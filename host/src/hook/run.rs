@@ -61,7 +61,7 @@ fn asked_by(manifest: &Manifest) -> Permissions {
     if has_hooks(manifest) { manifest.permissions.clone() } else { Permissions::default() }
 }
 
-pub(super) fn has_hooks(manifest: &Manifest) -> bool {
+fn has_hooks(manifest: &Manifest) -> bool {
     manifest.hooks.install.is_some() || manifest.hooks.remove.is_some()
 }
 
@@ -135,7 +135,7 @@ impl Hooks<'_> {
     pub fn run(
         &self,
         mut overlay: Overlay,
-        arriving: Arc<[Arriving]>,
+        arriving: Vec<Arriving>,
         permitted: Vec<Permitted>,
         leaving: Vec<Leaving>,
     ) -> Result<Hooked> {
@@ -204,7 +204,7 @@ impl Hooks<'_> {
     fn conclude(
         &self,
         mut overlay: Overlay,
-        arriving: Arc<[Arriving]>,
+        arriving: Vec<Arriving>,
         leaving: Vec<Leaving>,
         outcomes: Vec<HookOutcome>,
         kept: BTreeSet<RelPath>,

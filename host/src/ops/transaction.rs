@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use packets_hook_runtime::folder::Folder;
@@ -89,7 +88,7 @@ impl<'a> Transaction<'a> {
             room::check(self.context, &plan, data, fetcher.cache())?;
         }
         let staged = self.timed("fetch and unpack", || supply.stage(&plan, &staging.trees))?;
-        let arriving: Arc<[Arriving]> = arriving(&plan, staged, &self.context.data, time)?.into();
+        let arriving = arriving(&plan, staged, &self.context.data, time)?;
         let leaving = self.leaving(&plan, installed, storage.as_ref())?;
         let Kind::Real { area, data } = &staging.kind else {
             let hooks = self.hooks(storage.as_ref(), (&id, time));
@@ -132,7 +131,7 @@ impl<'a> Transaction<'a> {
     /// Hooks, commit, and what is on record of them, which is written meanwhile where it is much.
     fn change(
         &self,
-        (arriving, leaving): (Arc<[Arriving]>, Vec<Leaving>),
+        (arriving, leaving): (Vec<Arriving>, Vec<Leaving>),
         staging: &Staging,
         site: &Site<'_>,
         entry: &Entry<'_>,
@@ -141,18 +140,12 @@ impl<'a> Transaction<'a> {
         // Before the record is held by whoever writes it: somebody may be asked.
         let permitted = self.hooks(storage, (entry.id, entry.time)).permit_all(&arriving)?;
         let on_record = count_of_files(&arriving, &leaving);
-        let likely = {
-            // Without hooks it takes longer to think what their rows will be than to wait for them.
-            let with_hooks = arriving.iter().any(Arriving::has_hooks).then(|| Arc::clone(&arriving));
-            move || with_hooks.iter().flat_map(|all| all.iter()).map(commit::likely).collect()
-        };
         let has_happened = |done: &Result<(Instant, Applied)>| done.as_ref().is_ok_and(|(_, done)| done.has_happened());
-        let (done, recorded) =
-            commit::recorded_when(storage, site.record_copy, on_record, likely, has_happened, |recording| {
-                let hooks = self.hooks(recording.before(), (entry.id, entry.time));
-                let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
-                Ok((Instant::now(), commit::apply(hooked, site, recording, entry)?))
-            });
+        let (done, recorded) = commit::recorded_when(storage, site.record_copy, on_record, has_happened, |recording| {
+            let hooks = self.hooks(recording.before(), (entry.id, entry.time));
+            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
+            Ok((Instant::now(), commit::apply(hooked, site, recording, entry)?))
+        });
         let (begun, applied) = done?;
         let committed = applied.record(site, recorded, storage);
         self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
@@ -186,7 +179,7 @@ impl<'a> Transaction<'a> {
     fn run_hooks(
         &self,
         hooks: &Hooks<'_>,
-        arriving: Arc<[Arriving]>,
+        arriving: Vec<Arriving>,
         permitted: Vec<Permitted>,
         leaving: Vec<Leaving>,
         staging: &Staging,

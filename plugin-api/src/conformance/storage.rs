@@ -53,7 +53,6 @@ pub fn storage_suite(format: &dyn StorageFormat, folder: &Path) {
     a_refused_transaction_leaves_nothing(format, &folder.join("refused"));
     readers_see_what_writers_finished(format, &folder.join("readers"));
     ahead::what_does_not_happen_is_not_recorded(format, &folder.join("happens"));
-    ahead::what_was_likely_counts_for_nothing(format, &folder.join("likely"));
     what_is_recorded_is_said(format, &folder.join("recorded"));
     the_history_keeps_every_word(format, &folder.join("history"));
     a_copy_is_a_record_of_its_own(format, &folder.join("copied"), &folder.join("copy"));

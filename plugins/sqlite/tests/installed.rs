@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -503,10 +503,10 @@ fn c24_a_copy_waits_for_no_write_of_its_own_process() {
     let (tell, told) = mpsc::channel();
     let copy = home.path().join("copy.db");
     thread::scope(|scope| {
-        let next = Arc::new(rows(2, vec![package("b")]));
+        let next = rows(2, vec![package("b")]);
         let writing = scope.spawn(move || {
             let happens = &mut || told.recv_timeout(Duration::from_secs(30)).expect("the copy has come to an end");
-            writer.finish_when(&[], &mut || Some(next.clone()), happens).unwrap()
+            writer.finish_when(&next, happens).unwrap()
         });
         let copying = scope.spawn(move || {
             let copied = reader.copy_to(&copy);
@@ -541,7 +541,7 @@ fn c24_a_write_to_one_file_keeps_nobody_from_another() {
         assert!(locked.iter().any(is_read), "C24: whoever keeps another file to himself is not waited for");
         true
     };
-    let next = Arc::new(rows(1, vec![package("a")]));
-    assert!(writer.finish_when(&[], &mut || Some(next.clone()), happens).unwrap());
+    let next = rows(1, vec![package("a")]);
+    assert!(writer.finish_when(&next, happens).unwrap());
     drop(holders);
 }

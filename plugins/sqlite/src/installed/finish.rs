@@ -1,7 +1,5 @@
 //! Recording a transaction.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Deref;
 use std::sync::LazyLock;
 
 use packets_plugin_api::hook::Grant;
@@ -40,34 +38,21 @@ const INSERT_TRANSACTION: &str =
     "INSERT INTO transactions(id, time, command, summary, origins, undoes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// Records the rows in one SQLite transaction, where `happens` says so once they are written and nobody sees them yet; the
-/// answer is whether they are recorded. What is `likely` is written before they are asked for. A transaction that is
-/// recorded already changes nothing.
-pub(super) fn finish<R: Deref<Target = Rows>>(
+/// answer is whether they are recorded. A transaction that is recorded already changes nothing.
+pub(super) fn finish(
     subject: &Subject,
     connection: &mut Connection,
-    likely: &[InstalledRow],
-    rows: impl FnOnce() -> Option<R>,
+    rows: &Rows,
     happens: &mut dyn FnMut() -> bool,
 ) -> Result<bool, StorageError> {
     let failed = subject.failed("write to");
     connection.execute_batch(super::WRITING).map_err(&failed)?;
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-    let mut written = write_installed(&transaction, likely).map_err(&failed)?;
-    let Some(rows) = rows() else {
-        return transaction.rollback().map(|()| false).map_err(&failed);
-    };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
     if is_recorded(&transaction, &rows.transaction.id).map_err(&failed)? {
         return transaction.rollback().map(|()| true).map_err(&failed);
     }
-    let installed: HashSet<&PackageName> = rows.installed.iter().map(|row| &row.package.name).collect();
-    if !written.keys().all(|name| installed.contains(name)) {
-        // What stood for it before is gone by now.
-        transaction.rollback().map_err(&failed)?;
-        transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-        written.clear();
-    }
-    write(&transaction, &rows, &written).map_err(&failed)?;
-    dependencies::write(subject, &transaction, &rows)?;
+    write(&transaction, rows).map_err(&failed)?;
+    dependencies::write(subject, &transaction, rows)?;
     if !happens() {
         return transaction.rollback().map(|()| false).map_err(&failed);
     }
@@ -79,47 +64,15 @@ pub(super) fn is_recorded(connection: &Connection, id: &TransactionId) -> rusqli
     connection.prepare_cached("SELECT 1 FROM transactions WHERE id = ?1")?.exists([id.as_str()])
 }
 
-/// What was written of packages, and their numbers in our own tables.
-type Written<'a> = HashMap<&'a PackageName, (i64, &'a InstalledRow)>;
-
-fn write(transaction: &Transaction<'_>, rows: &Rows, written: &Written<'_>) -> rusqlite::Result<()> {
+fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
     for name in &rows.gone {
         remove_details(transaction, name)?;
         transaction.prepare_cached("DELETE FROM packages WHERE realname = ?1")?.execute([name.as_str()])?;
     }
-    let mut others = Vec::new();
-    for row in &rows.installed {
-        match missing(written, row) {
-            Some((id, files)) => insert_files(transaction, (id, &row.package.folder), files)?,
-            None => others.push(row),
-        }
-    }
-    write_installed(transaction, others)?;
-    for approval in &rows.approved {
-        write_approval(transaction, approval)?;
-    }
-    write_transaction(transaction, &rows.transaction)
-}
-
-/// The paths that are not written of a package of which all that is written is right, and its number.
-fn missing<'a>(written: &Written<'_>, row: &'a InstalledRow) -> Option<(i64, Vec<&'a FileRecord>)> {
-    let (id, written) = written.get(&row.package.name).filter(|(_, written)| written.package == row.package)?;
-    let mut right = written.files.iter().peekable();
-    let files = row.files.iter().filter(|file| right.next_if(|right| right == file).is_none()).collect();
-    right.next().is_none().then_some((*id, files))
-}
-
-/// Writes packages anew, whatever stands for them.
-fn write_installed<'a>(
-    transaction: &Transaction<'_>,
-    rows: impl IntoIterator<Item = &'a InstalledRow>,
-) -> rusqlite::Result<Written<'a>> {
-    // By their folders, so that the look-up by path grows at its end too.
-    let mut ordered: Vec<&InstalledRow> = rows.into_iter().collect();
+    // By their folders, so that the look-up by folder grows at its end too.
+    let mut ordered: Vec<&InstalledRow> = rows.installed.iter().collect();
     ordered.sort_unstable_by_key(|row| row.package.folder.as_str());
-    let mut written = Written::new();
-    for row in ordered {
-        let InstalledRow { package, files } = row;
+    for InstalledRow { package, files } in ordered {
         remove_details(transaction, &package.name)?;
         transaction.prepare_cached(UPSERT_PACKAGE)?.execute(params![
             package.name.as_str(),
@@ -130,9 +83,11 @@ fn write_installed<'a>(
         ])?;
         let id = insert_details(transaction, package)?;
         insert_files(transaction, (id, &package.folder), files.iter().collect())?;
-        written.insert(&package.name, (id, row));
     }
-    Ok(written)
+    for approval in &rows.approved {
+        write_approval(transaction, approval)?;
+    }
+    write_transaction(transaction, &rows.transaction)
 }
 
 fn write_transaction(transaction: &Transaction<'_>, row: &TransactionRow) -> rusqlite::Result<()> {

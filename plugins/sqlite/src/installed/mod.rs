@@ -10,14 +10,12 @@ mod rows;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use packets_plugin_api::ident::{Family, PackageName, TransactionId};
 use packets_plugin_api::relpath::RelPath;
 use packets_plugin_api::storage::{
-    Adopter, Approval, FileRecord, InstalledPackage, InstalledRow, MadeBy, PreparedCopy, Rows, Storage, StorageError,
+    Adopter, Approval, FileRecord, InstalledPackage, MadeBy, PreparedCopy, Rows, Storage, StorageError,
     StorageErrorKind, TransactionRow,
 };
 use rusqlite::{Connection, Params, Row, params_from_iter};
@@ -199,12 +197,7 @@ impl InstalledDb {
     }
 
     /// See [`Storage::finish_when`].
-    fn record<R: Deref<Target = Rows>>(
-        &mut self,
-        likely: &[InstalledRow],
-        rows: impl FnOnce() -> Option<R>,
-        happens: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, StorageError> {
+    fn record(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
         if !self.writable {
             return Err(self.subject.error(StorageErrorKind::Io, "write to").because("it was opened for reading"));
         }
@@ -213,7 +206,7 @@ impl InstalledDb {
             Handle::Absent | Handle::Closed => Self::open_for_writing(&self.subject, &self.place)?,
         };
         let _working = open::working(&self.place);
-        let is_recorded = finish::finish(&self.subject, &mut connection, likely, rows, happens)?;
+        let is_recorded = finish::finish(&self.subject, &mut connection, rows, happens)?;
         self.file = Handle::Open(connection);
         Ok(is_recorded)
     }
@@ -334,16 +327,11 @@ impl Storage for InstalledDb {
     }
 
     fn finish(&mut self, rows: &Rows) -> Result<(), StorageError> {
-        self.record(&[], || Some(rows), &mut || true).map(|_| ())
+        self.record(rows, &mut || true).map(|_| ())
     }
 
-    fn finish_when(
-        &mut self,
-        likely: &[InstalledRow],
-        rows: &mut dyn FnMut() -> Option<Arc<Rows>>,
-        happens: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, StorageError> {
-        self.record(likely, rows, happens)
+    fn finish_when(&mut self, rows: &Rows, happens: &mut dyn FnMut() -> bool) -> Result<bool, StorageError> {
+        self.record(rows, happens)
     }
 
     fn reader(&self) -> Result<Box<dyn Storage>, StorageError> {
@@ -386,7 +374,7 @@ mod tests {
 
     use packets_plugin_api::conformance::storage::NothingToAdopt;
     use packets_plugin_api::ident::Digest;
-    use packets_plugin_api::storage::{FileKind, Reason};
+    use packets_plugin_api::storage::{FileKind, InstalledRow, Reason};
 
     use super::*;
 
