@@ -82,7 +82,7 @@ fn write(transaction: &Transaction<'_>, rows: &Rows) -> rusqlite::Result<()> {
             number(package.serial)?,
         ])?;
         let id = insert_details(transaction, package)?;
-        insert_files(transaction, (id, &package.folder), files.iter().collect())?;
+        insert_files(transaction, (id, &package.folder), files)?;
     }
     for approval in &rows.approved {
         write_approval(transaction, approval)?;
@@ -137,11 +137,12 @@ pub(super) fn insert_details(transaction: &Transaction<'_>, package: &InstalledP
 pub(super) fn insert_files(
     transaction: &Transaction<'_>,
     package: (i64, &RelPath),
-    mut files: Vec<&FileRecord>,
+    files: &[FileRecord],
 ) -> rusqlite::Result<()> {
     // In the order of the table each row goes behind the last, and pages fill up.
-    files.sort_unstable_by_key(|file| file.path.as_str());
-    let mut left = &files[..];
+    let mut ordered: Vec<&FileRecord> = files.iter().collect();
+    ordered.sort_unstable_by_key(|file| file.path.as_str());
+    let mut left = &ordered[..];
     for (count, sql) in AT_ONCE.into_iter().zip(&*INSERTS) {
         let chunks = left.chunks_exact(count);
         left = chunks.remainder();

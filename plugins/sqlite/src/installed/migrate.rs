@@ -95,5 +95,5 @@ fn adopt(transaction: &Transaction<'_>, package: InstalledPackage, adopted: &Ado
         ..package
     };
     let id = insert_details(transaction, &package)?;
-    insert_files(transaction, (id, &package.folder), adopted.files.iter().collect())
+    insert_files(transaction, (id, &package.folder), &adopted.files)
 }
