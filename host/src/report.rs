@@ -103,7 +103,7 @@ pub enum Event<'a> {
         /// What it took.
         usage: HookUsage,
     },
-    /// What a past transaction displaced is deleted: nobody wants it kept for `undo` any more.
+    /// What is kept of a past transaction for `undo` is deleted.
     Freeing {
         /// The transaction.
         transaction: &'a TransactionId,

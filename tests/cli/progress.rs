@@ -168,7 +168,7 @@ fn what_is_no_longer_kept_is_deleted_before_eyes() {
     world.environment.run(&["remove", "many"]).ok();
     world.environment.run(&["config", "set", "History.keep", "0"]).ok();
     let shown = world.shown(&["install", "quick"], &[XTERM, PLAIN], "");
-    assert!(shown.contains("history   deleting what "), "{shown:?}");
+    assert!(shown.contains("history   deleting what was kept of "), "{shown:?}");
     assert!(steady(&screen(&shown)).ends_with("installed quick 1: 2 files, 79 B,\n"), "{:?}", screen(&shown));
 }
 

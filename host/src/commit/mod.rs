@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use packets_hook_runtime::view::{Becomes, Change};
 use packets_plugin_api::relpath::RelPath;
-use packets_plugin_api::storage::{Storage, StorageError};
+use packets_plugin_api::storage::Storage;
 
 pub use area::{About, Area};
 pub(crate) use carry_out::Ground;
@@ -41,7 +41,6 @@ pub(crate) use record_only::record_only;
 pub(crate) use relocate::{Moved, Relocation, relocate};
 pub(crate) use resume::{Openers, Resumed, resume};
 pub use rows::Entry;
-pub(crate) use rows_ahead::{Recording, recorded_when};
 pub(crate) use staged::free;
 pub(crate) use take_back::Reversal;
 
@@ -51,6 +50,7 @@ use crate::journal::Decision;
 use crate::ops::{HookOutcome, Kept, NewPermissions};
 use crate::target::{Place, Target};
 use draft::Draft;
+use rows_ahead::{Recording, recorded_when};
 
 /// A transaction that has happened. Only this module makes one.
 #[derive(Debug)]
@@ -122,43 +122,35 @@ fn draft<'a>(hooked: &Hooked, site: &Site<'a>, kept: &mut Vec<Kept>) -> Result<(
     Ok((draft, moved))
 }
 
-/// A transaction of which all has happened but that it is recorded, or that stopped somewhere.
-pub(crate) struct Applied {
-    happened: Happened,
-    committed: Committed,
-}
-
-impl Applied {
-    /// Whether all has happened.
-    pub(crate) fn has_happened(&self) -> bool {
-        self.happened.has_happened()
-    }
-
-    /// Records it, where that was not done while it happened.
-    ///
-    /// # Errors
-    /// Where it stopped, or why it is not recorded; then everything is as it was, unless the error says otherwise.
-    pub(crate) fn record(
-        mut self,
-        site: &Site<'_>,
-        recorded: Option<Result<bool, StorageError>>,
-        storage: &mut dyn Storage,
-    ) -> Result<Committed> {
-        self.committed.warnings = carry_out::record(&site.ground(), self.happened, recorded, storage)?;
-        Ok(self.committed)
-    }
-}
-
-/// Applies what the hooks stage left.
+/// Commits what the hooks stage left.
 ///
 /// # Errors
-/// What is found before anything has changed.
-pub(crate) fn apply(
+/// What is found before anything has changed, where it stopped, or why it is not recorded; then everything is as it was,
+/// unless the error says otherwise.
+pub(crate) fn commit(
+    hooked: Hooked,
+    site: &Site<'_>,
+    entry: &Entry<'_>,
+    storage: &mut dyn Storage,
+) -> Result<Committed> {
+    let come = hooked.records().iter().map(|(_, files)| files.len()).sum::<usize>();
+    let go = hooked.leaving().iter().map(|leaving| leaving.files.len()).sum::<usize>();
+    let has_happened = |done: &Result<(Happened, Committed)>| done.as_ref().is_ok_and(|(done, _)| done.has_happened());
+    let (applied, recorded) = recorded_when(storage, site.record_copy, (come + go) as u64, has_happened, |recording| {
+        apply(hooked, site, recording, entry)
+    });
+    let (happened, mut committed) = applied?;
+    committed.warnings = carry_out::record(&site.ground(), happened, recorded, storage)?;
+    Ok(committed)
+}
+
+/// Applies it, but for what is on record.
+fn apply(
     mut hooked: Hooked,
     site: &Site<'_>,
     recording: &Recording<'_>,
     entry: &Entry<'_>,
-) -> Result<Applied> {
+) -> Result<(Happened, Committed)> {
     let (ground, storage) = (site.ground(), recording.before());
     let (area, record_folder) = (site.area, site.record_folder);
     let (mut kept, weight) = (hooked.kept().to_vec(), hooked.weight());
@@ -188,5 +180,5 @@ pub(crate) fn apply(
     let programs = hooked.changes().iter().filter(is_program).map(|change| change.path.clone()).collect();
     let (outcomes, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
     let committed = Committed { outcomes, permissions, weight, kept, programs, warnings: Vec::new() };
-    Ok(Applied { happened, committed })
+    Ok((happened, committed))
 }

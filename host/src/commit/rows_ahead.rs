@@ -16,7 +16,7 @@ use super::kept_copy::KeptCopy;
 const ROWS_AHEAD: u64 = 1000;
 
 /// The record while a transaction is at work.
-pub(crate) struct Recording<'a> {
+pub(super) struct Recording<'a> {
     before: &'a dyn Storage,
     /// Whoever writes the rows, where somebody does.
     writer: Option<SyncSender<Arc<Rows>>>,
@@ -25,7 +25,7 @@ pub(crate) struct Recording<'a> {
 
 impl Recording<'_> {
     /// The record as it was before.
-    pub(crate) fn before(&self) -> &dyn Storage {
+    pub(super) fn before(&self) -> &dyn Storage {
         self.before
     }
 
@@ -44,7 +44,7 @@ impl Recording<'_> {
 /// Does `work`, and records the rows that it [begins](Recording::begin) with where it says that all has happened; a `copy`
 /// of the record is kept as it was before. There are so many `files` in the rows or that they replace, about. What `work`
 /// answers comes back, and whether the rows are recorded; none where nobody has tried.
-pub(crate) fn recorded_when<T>(
+pub(super) fn recorded_when<T>(
     storage: &mut dyn Storage,
     copy: &Path,
     files: u64,

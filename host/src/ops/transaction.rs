@@ -19,9 +19,9 @@ use super::leaving;
 use super::private::PrivateFolder;
 use super::stage::Supply;
 use super::{DryRun, ExtraGrant, HookOutcome, Options, Outcome, room};
-use crate::commit::{self, About, Applied, Area, Committed, Entry, Site};
+use crate::commit::{self, About, Area, Entry, Site};
 use crate::error::{Context as _, Result};
-use crate::hook::{Approvals, Arriving, Hooked, Hooks, Leaving, Permitted, Runners, StoredGrants, Weight};
+use crate::hook::{Approvals, Arriving, Hooks, Leaving, Runners, StoredGrants, Weight};
 use crate::plan::{self, Plan};
 use crate::report::{Event, Events};
 use crate::target::Place;
@@ -90,10 +90,10 @@ impl<'a> Transaction<'a> {
         let staged = self.timed("fetch and unpack", || supply.stage(&plan, &staging.trees))?;
         let arriving = arriving(&plan, staged, &self.context.data, time)?;
         let leaving = self.leaving(&plan, installed, storage.as_ref())?;
+        let hooks = self.hooks(storage.as_ref(), (&id, time));
+        let permitted = hooks.permit_all(&arriving)?;
+        let hooked = self.timed("hooks", || hooks.run(self.overlay(&staging)?, arriving, permitted, leaving))?;
         let Kind::Real { area, data } = &staging.kind else {
-            let hooks = self.hooks(storage.as_ref(), (&id, time));
-            let permitted = hooks.permit_all(&arriving)?;
-            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, &staging)?;
             let Weight { files, bytes } = hooked.weight();
             let (hooks, permissions) = (hooked.outcomes().to_vec(), hooked.permissions().to_vec());
             return Ok(Outcome { hooks, permissions, files, bytes, ..Outcome::nothing(plan, started) });
@@ -107,7 +107,7 @@ impl<'a> Transaction<'a> {
             area,
             bin: &self.context.bin,
         };
-        let committed = self.change((arriving, leaving), &staging, &site, &entry, storage.as_mut())?;
+        let committed = self.timed("commit", || commit::commit(hooked, &site, &entry, storage.as_mut()))?;
         let Weight { files, bytes } = committed.weight();
         for warning in committed.warnings() {
             self.events.event(&Event::Warning(warning));
@@ -126,30 +126,6 @@ impl<'a> Transaction<'a> {
             took: started.elapsed(),
             plan,
         })
-    }
-
-    /// Hooks, commit, and what is on record of them, which is written meanwhile where it is much.
-    fn change(
-        &self,
-        (arriving, leaving): (Vec<Arriving>, Vec<Leaving>),
-        staging: &Staging,
-        site: &Site<'_>,
-        entry: &Entry<'_>,
-        storage: &mut dyn Storage,
-    ) -> Result<Committed> {
-        // Before the record is held by whoever writes it: somebody may be asked.
-        let permitted = self.hooks(storage, (entry.id, entry.time)).permit_all(&arriving)?;
-        let on_record = count_of_files(&arriving, &leaving);
-        let has_happened = |done: &Result<(Instant, Applied)>| done.as_ref().is_ok_and(|(_, done)| done.has_happened());
-        let (done, recorded) = commit::recorded_when(storage, site.record_copy, on_record, has_happened, |recording| {
-            let hooks = self.hooks(recording.before(), (entry.id, entry.time));
-            let hooked = self.run_hooks(&hooks, arriving, permitted, leaving, staging)?;
-            Ok((Instant::now(), commit::apply(hooked, site, recording, entry)?))
-        });
-        let (begun, applied) = done?;
-        let committed = applied.record(site, recorded, storage);
-        self.events.event(&Event::Stage { name: "commit", took: begun.elapsed() });
-        committed
     }
 
     /// A grant to a package that is no part of the plan does nothing: most likely a slip of the pen.
@@ -174,17 +150,6 @@ impl<'a> Transaction<'a> {
         let result = run();
         self.events.event(&Event::Stage { name, took: started.elapsed() });
         result
-    }
-
-    fn run_hooks(
-        &self,
-        hooks: &Hooks<'_>,
-        arriving: Vec<Arriving>,
-        permitted: Vec<Permitted>,
-        leaving: Vec<Leaving>,
-        staging: &Staging,
-    ) -> Result<Hooked> {
-        self.timed("hooks", || hooks.run(self.overlay(staging)?, arriving, permitted, leaving))
     }
 
     /// The packages that go or are replaced, in the plan's order.
@@ -264,13 +229,6 @@ impl<'a> Transaction<'a> {
             events: self.events,
         }
     }
-}
-
-/// How many files are on record of these packages, before and afterwards, but for what hooks make.
-fn count_of_files(arriving: &[Arriving], leaving: &[Leaving]) -> u64 {
-    let comes: usize = arriving.iter().map(|package| package.staged.files().len()).sum();
-    let goes: usize = leaving.iter().map(|package| package.files.len()).sum();
-    (comes + goes) as u64
 }
 
 /// After a removal: what came along and is needed by nothing any more. By what is known already: what has happened

@@ -158,7 +158,7 @@ impl Progress {
             Event::Freeing { transaction } => {
                 self.begin(&mut state);
                 let bar = bar(&mut state.other, &self.bars, "history", WORDS);
-                bar.set_message(format!("deleting what {transaction} displaced"));
+                bar.set_message(format!("deleting what was kept of {transaction}"));
             }
             Event::Stage { .. } => state.clear_all(),
             _ => {}
