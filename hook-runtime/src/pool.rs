@@ -13,7 +13,7 @@ const SLOTS: u32 = 2;
 /// Bytes of written pages that are brought back where they lie; more are given back to the system.
 const KEPT: usize = 256 << 10;
 /// The same of a stack, which no guest can read below its own frames: it is zeroed all the same.
-const KEPT_STACK: usize = 64 << 10;
+const KEPT_STACK: usize = 16 << 10;
 
 /// Makes the engines of this configuration hold their memory in slots.
 pub(crate) fn hold_memory(config: &mut Config) {
